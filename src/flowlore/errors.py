@@ -1,0 +1,48 @@
+"""Every error that a user can act on.
+
+FlowloreError
+├── InputError         what was given to read cannot be read as asked
+│   └── UnrecognisedInput   no source knows what this is
+├── OutputError        what was asked to be written cannot be written
+├── SettingError       a setting does not exist or has an impossible value
+├── UnknownName        a registry holds no such name
+├── QueryError         a filter or query is not valid
+└── MissingDependency  a package or program that the request needs is not installed
+"""
+
+
+class FlowloreError(Exception):
+    """Base of every error a user can act on. The command line prints it without a traceback and exits with 2."""
+
+    def __init__(self, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(problem if hint is None else f"{problem}\n\nhint: {hint}")
+        self.problem = problem
+        self.hint = hint
+
+
+class InputError(FlowloreError):
+    """What was given to read cannot be read as asked."""
+
+
+class UnrecognisedInput(InputError):
+    """No source knows what this is."""
+
+
+class OutputError(FlowloreError):
+    """What was asked to be written cannot be written."""
+
+
+class SettingError(FlowloreError):
+    """A setting does not exist or has an impossible value."""
+
+
+class UnknownName(FlowloreError):
+    """A registry holds no such name."""
+
+
+class QueryError(FlowloreError):
+    """A filter or query is not valid."""
+
+
+class MissingDependency(FlowloreError):
+    """A package or program that the request needs is not installed."""

@@ -1,0 +1,22 @@
+"""Fixtures for every test: where the real traffic lies, and a skip with a reason where it does not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real traffic: `FLOWLORE_DATA`, else `../shared/data` beside the repository."""
+    folder = Path(os.environ.get("FLOWLORE_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real traffic is not at {folder}; set FLOWLORE_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
