@@ -20,6 +20,6 @@ class Settings:
             value = getattr(self, item.name)
             low, high = item.metadata.get("minimum"), item.metadata.get("maximum")
             if isinstance(value, int | float) and (
-                low is not None and value < low or high is not None and value > high
+                (low is not None and value < low) or (high is not None and value > high)
             ):
                 raise SettingError(f"settings: `{item.name}` is {value}, outside {low} to {high}")

@@ -1,7 +1,7 @@
 """How kernels are compiled: one typed decorator over Numba, so that every kernel has the same promises."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from numba import njit
 
@@ -13,5 +13,4 @@ def compiled(function: F) -> F:
 
     Kernels do not check bounds (the tests run them again with `NUMBA_BOUNDSCHECK=1`), so each guards its own reads.
     """
-    decorated: F = njit(cache=True, nogil=True)(function)
-    return decorated
+    return cast(F, njit(cache=True, nogil=True)(function))

@@ -12,9 +12,7 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-Group = Literal[
-    "when", "key", "pseudonym", "quantities", "series", "entities", "payload", "origin", "answers"
-]
+Group = Literal["when", "key", "pseudonym", "quantities", "series", "entities", "payload", "origin", "answers"]
 
 PACKETS = "packets"  # capture files and live interfaces
 NETFLOW = "netflow"  # NetFlow v5, v9, IPFIX
@@ -123,15 +121,9 @@ def _when() -> list[Column]:
 def _key() -> list[Column]:
     seen = (PACKETS, NETFLOW, SFLOW)
     return [
-        _column(
-            "src_ip", IP_ADDRESS, "key", "address", "who spoke first (IPv4 mapped into IPv6)", EVERY_SOURCE
-        ),
-        _column(
-            "dst_ip", IP_ADDRESS, "key", "address", "the other side (IPv4 mapped into IPv6)", EVERY_SOURCE
-        ),
-        _column(
-            "src_port", pa.uint16(), "key", "port", "port of `src`; ICMP: type of its message", EVERY_SOURCE
-        ),
+        _column("src_ip", IP_ADDRESS, "key", "address", "who spoke first (IPv4 mapped into IPv6)", EVERY_SOURCE),
+        _column("dst_ip", IP_ADDRESS, "key", "address", "the other side (IPv4 mapped into IPv6)", EVERY_SOURCE),
+        _column("src_port", pa.uint16(), "key", "port", "port of `src`; ICMP: type of its message", EVERY_SOURCE),
         _column(
             "dst_port",
             pa.uint16(),
@@ -149,9 +141,7 @@ def _key() -> list[Column]:
             "outer VLAN id",
             (PACKETS, NETFLOW, SFLOW, ZEEK, SURICATA),
         ),
-        _column(
-            "inner_vlan", pa.uint16(), "key", "802.1Q id", "inner VLAN id of QinQ", (PACKETS, NETFLOW, ZEEK)
-        ),
+        _column("inner_vlan", pa.uint16(), "key", "802.1Q id", "inner VLAN id of QinQ", (PACKETS, NETFLOW, ZEEK)),
         _column(
             "tunnel",
             pa.string(),
@@ -218,9 +208,7 @@ def _quantities() -> list[Column]:
     rows: list[Column] = []
     for side, words in zip(DIRECTIONS, ("from `src` to `dst`", "from `dst` to `src`"), strict=True):
 
-        def add(
-            name: str, type_: pa.DataType, unit: str, meaning: str, known_by: tuple[str, ...] = (PACKETS,)
-        ) -> None:
+        def add(name: str, type_: pa.DataType, unit: str, meaning: str, known_by: tuple[str, ...] = (PACKETS,)) -> None:
             rows.append(_column(f"{name}_{side}", type_, "quantities", unit, f"{meaning} {words}", known_by))  # noqa: B023 - called in this turn of the loop only
 
         add("packets", pa.uint64(), "packets", "packets", EVERY_SOURCE)
@@ -465,9 +453,7 @@ def _answers() -> list[Column]:
     ]
 
 
-def _column(
-    name: str, type_: pa.DataType, group: Group, unit: str, meaning: str, known_by: tuple[str, ...]
-) -> Column:
+def _column(name: str, type_: pa.DataType, group: Group, unit: str, meaning: str, known_by: tuple[str, ...]) -> Column:
     if name in ("src_name", "dst_name"):
         group = "pseudonym"
     return Column(name=name, type=type_, group=group, unit=unit, meaning=meaning, known_by=known_by)

@@ -20,14 +20,10 @@ class Account:
     records: int = 0
     records_in_flows: int = 0
     flows: int = 0
-    skipped: Counter[str] = field(
-        default_factory=Counter
-    )  # packets or records that are in no flow, by reason
+    skipped: Counter[str] = field(default_factory=Counter)  # packets or records that are in no flow, by reason
     notes: Counter[str] = field(default_factory=Counter)  # things worth knowing about what *is* in flows
     recognised: dict[str, str] = field(default_factory=dict)  # input's name → what it was recognised as
-    details: dict[str, Any] = field(
-        default_factory=dict
-    )  # what one source alone knows (exporters, interfaces …)
+    details: dict[str, Any] = field(default_factory=dict)  # what one source alone knows (exporters, interfaces …)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,9 @@ from ...settings import Settings, setting
 class PacketSettings(Settings):
     """How packets are read and their headers understood."""
 
-    tunnels: Literal["inner", "outer"] = setting(
-        "inner", "which addresses make the flow of a tunnelled packet"
-    )
+    tunnels: Literal["inner", "outer"] = setting("inner", "which addresses make the flow of a tunnelled packet")
     threads: int = setting(0, "worker threads; 0 takes one for each processor", minimum=0, maximum=64)
-    max_nesting: int = setting(
-        8, "tags, tunnels and extension headers followed in one packet", minimum=1, maximum=32
-    )
+    max_nesting: int = setting(8, "tags, tunnels and extension headers followed in one packet", minimum=1, maximum=32)
     ring_mib: int = setting(64, "size of the live capture ring in MiB", minimum=1, maximum=4096)
 
 
@@ -24,9 +20,7 @@ class PacketSettings(Settings):
 class MeterSettings(Settings):
     """When a flow ends, and how much of it is kept."""
 
-    idle_timeout_s: float = setting(
-        60.0, "silence longer than this ends a flow, in s", minimum=0.001, maximum=86_400
-    )
+    idle_timeout_s: float = setting(60.0, "silence longer than this ends a flow, in s", minimum=0.001, maximum=86_400)
     active_timeout_s: float = setting(
         1800.0, "a flow is cut after this, in s, even if busy", minimum=0.001, maximum=604_800
     )
@@ -39,9 +33,7 @@ class MeterSettings(Settings):
     max_packets: int = setting(
         32, "packets kept in the series; later packets count in totals only", minimum=0, maximum=1024
     )
-    payload_bytes: int = setting(
-        0, "first payload bytes kept in each direction; 0 is off", minimum=0, maximum=4096
-    )
+    payload_bytes: int = setting(0, "first payload bytes kept in each direction; 0 is off", minimum=0, maximum=4096)
     max_flows: int = setting(
         1_000_000,
         "flows open at once; beyond it the longest silent are ended",

@@ -20,9 +20,7 @@ SSH_CLIENT = 11
 SSH_SERVER = 12
 DHCP_HOSTNAME = 13
 DHCP_VENDOR = 14
-DNS_ANSWER = (
-    15  # 16 bytes of address (IPv4 mapped), 4 bytes of TTL in s (big-endian), then the name asked for
-)
+DNS_ANSWER = 15  # 16 bytes of address (IPv4 mapped), 4 bytes of TTL in s (big-endian), then the name asked for
 
 APP_PROTOCOLS = (
     "",
