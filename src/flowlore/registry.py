@@ -9,6 +9,8 @@ from typing import Any
 
 from .errors import FlowloreError, UnknownName
 
+BUILT_IN = "built-in"  # stands for the version of what comes with us
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
@@ -37,7 +39,7 @@ class Registry:
         """All names in alphabetical order. A plug-in that takes a name already taken is an error."""
         if self._entries is None:
             found = {
-                name: Entry(name=name, target=target, package="flowlore", version="built-in")
+                name: Entry(name=name, target=target, package="flowlore", version=BUILT_IN)
                 for name, target in self._built_ins.items()
             }
             for entry in self._plugin_entries():
@@ -62,8 +64,18 @@ class Registry:
                 f"registry: no {self.kind} is called `{name}` (known: {', '.join(entries)})",
                 hint=nearest_name_hint(name, entries),
             )
-        module, _, attribute = entries[name].target.partition(":")
-        return getattr(import_module(module), attribute)
+        entry = entries[name]
+        module, _, attribute = entry.target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if entry.version == BUILT_IN:
+                raise
+            raise FlowloreError(
+                f"registry: {self.kind} `{name}` of package `{entry.package}` {entry.version} cannot be loaded: "
+                f"{error}",
+                hint=f"`pip install --upgrade {entry.package}`, or uninstall it",
+            ) from error
 
     def _plugin_entries(self) -> Iterator[Entry]:
         if not self._with_plugins:
