@@ -6,6 +6,8 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Records = npt.NDArray[np.void]
 Counts = npt.NDArray[np.int64]
+Links = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint64]
 
 # One frame as a capture file or an interface hands it over: where its bytes lie in the chunk's buffer.
 FRAME = np.dtype(
@@ -58,7 +60,7 @@ PACKET = np.dtype(
 
 NO_VLAN = 0xFFFF
 NO_MPLS = 0xFFFFFFFF
-TUNNELS = ("", "gre", "ipip", "6in4", "vxlan", "geneve", "gtp-u", "4in6", "6in6")
+TUNNELS = ("", "gre", "ipip", "6in4", "vxlan", "geneve", "gtp-u", "4in6", "6in6", "teredo", "erspan")
 
 # Why a frame is in no flow. The place is the code that kernels write; new reasons go to the end.
 REASONS = (
@@ -77,4 +79,5 @@ REASONS = (
     "zero-length-record",
     "bad-time",  # a time stamp that cannot be
     "ppp-control",  # LCP, IPCP … : no IP
+    "wireless-fragment",  # later fragments and aggregates of 802.11, which are not taken apart
 )

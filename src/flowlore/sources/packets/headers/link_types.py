@@ -1,0 +1,26 @@
+"""Which link types can be read. The numbers are LINKTYPE_ numbers of capture files."""
+
+LINK_TYPES: dict[int, str] = {
+    0: "BSD null",
+    1: "Ethernet",
+    9: "PPP",
+    10: "FDDI",
+    12: "raw IP",
+    14: "raw IP",
+    50: "PPP in HDLC-like framing",
+    51: "PPPoE",
+    100: "LLC/SNAP on ATM",
+    101: "raw IP",
+    104: "Cisco HDLC",
+    105: "IEEE 802.11",
+    108: "BSD loopback",
+    113: "Linux cooked v1",
+    119: "IEEE 802.11 with Prism header",
+    127: "IEEE 802.11 with radiotap",
+    163: "IEEE 802.11 with AVS header",
+    192: "PPI",
+    228: "raw IPv4",
+    229: "raw IPv6",
+    239: "Linux netfilter log",
+    276: "Linux cooked v2",
+}

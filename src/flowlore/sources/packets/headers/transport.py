@@ -1,0 +1,182 @@
+"""Transport headers: ports, TCP's numbers and flags, and where the payload lies.
+
+A header that the capture cuts after its ports still makes a flow; what was cut off reads as 0.
+"""
+
+import numpy as np
+
+from ....flows.compiled import compiled
+from ..layout import Bytes, Counts
+from . import notes
+from .network_order import u16, u32
+from .walk import (
+    ACKNOWLEDGEMENT,
+    BAD_TRANSPORT_HEADER,
+    CUT_TRANSPORT_HEADER,
+    DST_PORT,
+    END,
+    FRAGMENT,
+    IP_END,
+    IS_JUMBO,
+    LATER_FRAGMENT,
+    OFFSET,
+    PAYLOAD_BYTES,
+    PAYLOAD_START,
+    PROTOCOL,
+    SEQUENCE,
+    SRC_PORT,
+    TCP_FLAGS,
+    WINDOW,
+    note,
+    stop,
+)
+
+ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
+
+
+@compiled
+def read_transport(data: Bytes, walk: Counts) -> bool:
+    """Read the header at OFFSET; False where the walk ends here. Protocols without ports have ports 0."""
+    place, protocol = walk[OFFSET], walk[PROTOCOL]
+    claimed, captured = walk[IP_END] - place, walk[END] - place
+    walk[SRC_PORT] = 0
+    walk[DST_PORT] = 0
+    walk[SEQUENCE] = 0
+    walk[ACKNOWLEDGEMENT] = 0
+    walk[WINDOW] = 0
+    walk[TCP_FLAGS] = 0
+    header = 0
+    if walk[FRAGMENT] != LATER_FRAGMENT:
+        fixed = _fixed_header(protocol)
+        if fixed > 0:
+            ports = min(fixed, 4)
+            if claimed < (ports if walk[FRAGMENT] else fixed):
+                stop(walk, BAD_TRANSPORT_HEADER)
+                return False
+            if captured < ports:
+                stop(walk, CUT_TRANSPORT_HEADER)
+                return False
+            if captured < fixed and claimed >= fixed:
+                note(walk, notes.SNAPPED_TRANSPORT)
+            header = _read_header(data, walk, protocol, claimed, captured)
+            if header < 0:
+                stop(walk, BAD_TRANSPORT_HEADER)
+                return False
+    # A first fragment may end inside the header.
+    walk[PAYLOAD_START] = place + header
+    if protocol != UDP or walk[FRAGMENT] == LATER_FRAGMENT:
+        walk[PAYLOAD_BYTES] = max(claimed - header, 0)
+    return True
+
+
+@compiled
+def icmp_ports(protocol: int, kind: int, code: int) -> tuple[int, int]:
+    """What stands for the ports of an ICMP message, as in Community ID v1.
+
+    A message that has a counterpart gives (its type, the counterpart's type), so that request and reply are the two
+    directions of one flow. Any other gives (type, code).
+    """
+    other = _icmp_counterpart(kind) if protocol == ICMP else _icmpv6_counterpart(kind)
+    return (kind, code) if other < 0 else (kind, other)
+
+
+@compiled
+def _fixed_header(protocol: int) -> int:
+    """Bytes that a header of this protocol has at least; 0 where none is read."""
+    if protocol == TCP:
+        return 20
+    if protocol in (UDP, UDP_LITE):
+        return 8
+    if protocol in (SCTP, DCCP):
+        return 12
+    if protocol in (ICMP, ICMPV6):
+        return 4
+    return 0
+
+
+@compiled
+def _read_header(data: Bytes, walk: Counts, protocol: int, claimed: int, captured: int) -> int:
+    """The length of the header, -1 where it cannot be. At least four bytes are captured."""
+    place = walk[OFFSET]
+    if protocol in (ICMP, ICMPV6):
+        walk[SRC_PORT], walk[DST_PORT] = icmp_ports(protocol, np.int64(data[place]), np.int64(data[place + 1]))
+        return 8 if claimed >= 8 else 4
+    walk[SRC_PORT] = u16(data, place)
+    walk[DST_PORT] = u16(data, place + 2)
+    if protocol == TCP:
+        return _read_tcp(data, walk, claimed, captured)
+    if protocol == UDP:
+        return _read_udp(data, walk, claimed, captured)
+    if protocol == DCCP and captured >= 5:
+        header = np.int64(data[place + 4]) * 4
+        if header < 12 or (header > claimed and not walk[FRAGMENT]):
+            return -1
+        return header
+    return 8 if protocol == UDP_LITE else 12
+
+
+@compiled
+def _read_tcp(data: Bytes, walk: Counts, claimed: int, captured: int) -> int:
+    place = walk[OFFSET]
+    if captured >= 8:
+        walk[SEQUENCE] = u32(data, place + 4)
+    if captured >= 12:
+        walk[ACKNOWLEDGEMENT] = u32(data, place + 8)
+    header = 20
+    if captured >= 14:
+        header = np.int64(data[place + 12] >> 4) * 4
+        walk[TCP_FLAGS] = data[place + 13]
+        if header < 20 or (header > claimed and not walk[FRAGMENT]):
+            return -1
+    if captured >= 16:
+        walk[WINDOW] = u16(data, place + 14)
+    return header
+
+
+@compiled
+def _read_udp(data: Bytes, walk: Counts, claimed: int, captured: int) -> int:
+    """The payload ends by the nearer of the UDP and the IP length. UDP length 0 is allowed in jumbograms only."""
+    end = claimed
+    if captured >= 6:
+        length = u16(data, walk[OFFSET] + 4)
+        if length == 0 and walk[IS_JUMBO]:
+            length = claimed
+        if length < 8:
+            return -1
+        if length != claimed and not walk[FRAGMENT]:
+            note(walk, notes.UDP_LENGTH_MISMATCH)
+        end = min(length, claimed)
+    walk[PAYLOAD_BYTES] = max(end - 8, 0)
+    return 8
+
+
+@compiled
+def _icmp_counterpart(kind: int) -> int:
+    if kind in (0, 8):  # echo
+        return 8 - kind
+    if kind in (9, 10):  # router
+        return 19 - kind
+    if kind in (13, 14):  # timestamp
+        return 27 - kind
+    if kind in (15, 16):  # information
+        return 31 - kind
+    if kind in (17, 18):  # address mask
+        return 35 - kind
+    return -1
+
+
+@compiled
+def _icmpv6_counterpart(kind: int) -> int:
+    if kind in (128, 129):  # echo
+        return 257 - kind
+    if kind in (130, 131):  # multicast listener
+        return 261 - kind
+    if kind in (133, 134):  # router
+        return 267 - kind
+    if kind in (135, 136):  # neighbour
+        return 271 - kind
+    if kind in (139, 140):  # node information
+        return 279 - kind
+    if kind in (144, 145):  # home agent discovery
+        return 289 - kind
+    return -1
