@@ -1,0 +1,1 @@
+"""Capture files: pcap and pcapng become chunks of frames, one file or many merged by time."""
