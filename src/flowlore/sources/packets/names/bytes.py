@@ -1,0 +1,32 @@
+"""Numbers in network order, read by kernels. None checks an end: the caller has."""
+
+import numpy as np
+
+from ....flows.compiled import compiled
+from ..layout import Bytes
+
+
+@compiled
+def number8(data: Bytes, place: int) -> int:
+    """One byte as a signed 64-bit number: what kernels count with."""
+    return int(np.int64(data[place]))
+
+
+@compiled
+def number16(data: Bytes, place: int) -> int:
+    return int(np.int64(data[place]) << 8 | np.int64(data[place + 1]))
+
+
+@compiled
+def number24(data: Bytes, place: int) -> int:
+    return int(np.int64(data[place]) << 16 | np.int64(data[place + 1]) << 8 | np.int64(data[place + 2]))
+
+
+@compiled
+def number32(data: Bytes, place: int) -> int:
+    return int(
+        np.int64(data[place]) << 24
+        | np.int64(data[place + 1]) << 16
+        | np.int64(data[place + 2]) << 8
+        | np.int64(data[place + 3])
+    )
