@@ -23,6 +23,7 @@ from .walking import (
 )
 
 _LARGEST_USUAL_RECORD = 262_144  # what libpcap takes whatever the file's snap length says
+_LENGTHS_IN_ORDER, _LENGTHS_MAYBE_SWAPPED, _LENGTHS_SWAPPED = 0, 1, 2
 _LINK_MASK = 0xFFFF  # the bits above tell of frame check sequences
 
 
@@ -31,6 +32,7 @@ class _Layout:
     big_endian: bool
     nanoseconds: bool
     record_header_bytes: int
+    lengths: int
 
 
 class PcapWalk:
@@ -45,6 +47,7 @@ class PcapWalk:
             big_endian=kind.big_endian,
             nanoseconds=kind.nanoseconds,
             record_header_bytes=kind.record_header_bytes,
+            lengths=_order_of_lengths(header, kind.big_endian),
         )
         snaplen, link = struct.unpack_from(">II" if kind.big_endian else "<II", header, 16)
         self._longest = min(max(snaplen, _LARGEST_USUAL_RECORD), LARGEST_RECORD)
@@ -73,6 +76,7 @@ class PcapWalk:
                 layout.big_endian,
                 layout.nanoseconds,
                 layout.record_header_bytes,
+                layout.lengths,
                 self.interfaces[0].link,
                 self._longest,
             )
@@ -81,6 +85,14 @@ class PcapWalk:
     def count_cut(self, rest: bytes, skipped: Counter[str], notes: Counter[str]) -> None:
         """`rest` is what follows the last whole record at the end of the file."""
         skipped["cut-off-file"] += 1
+
+
+def _order_of_lengths(header: bytes, big_endian: bool) -> int:
+    """Captured length before length on the wire, except in files from before 1994 (libpcap reads them so too)."""
+    major, minor = struct.unpack_from(">HH" if big_endian else "<HH", header, 4)
+    if (major == 2 and minor < 3) or major == 543:
+        return _LENGTHS_SWAPPED
+    return _LENGTHS_MAYBE_SWAPPED if major == 2 and minor == 3 else _LENGTHS_IN_ORDER
 
 
 @compiled
@@ -94,6 +106,7 @@ def walk_pcap(
     big_endian: bool,
     nanoseconds: bool,
     header_bytes: int,
+    lengths: int,
     link: int,
     longest: int,
 ) -> tuple[int, int, int, int]:
@@ -105,6 +118,9 @@ def walk_pcap(
         if count == len(frames):
             return count, position, FRAMES_FULL, 0
         captured = read_u32(data, position + 8, big_endian)
+        wire = read_u32(data, position + 12, big_endian)
+        if lengths == _LENGTHS_SWAPPED or (lengths == _LENGTHS_MAYBE_SWAPPED and captured > wire):
+            captured, wire = wire, captured
         if captured > longest:
             return count, position, BAD_RECORD, 0
         start = position + header_bytes
@@ -117,8 +133,8 @@ def walk_pcap(
         fraction = read_u32(data, start - header_bytes + 4, big_endian)
         if fraction >= units:
             tallies[BAD_TIME_FRACTION] += 1
+            fraction = units - 1
         time_ns = read_u32(data, start - header_bytes, big_endian) * 1_000_000_000 + fraction * unit_ns
-        wire = read_u32(data, start - header_bytes + 12, big_endian)
         write_frame(frames, count, tallies, last_time_ns, time_ns, start, captured, wire, link, 0)
         count += 1
     return count, position, END_OF_BUFFER, 0
