@@ -3,6 +3,7 @@
 Shape letters: N flows.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,15 +52,47 @@ def flow_ids(
 
     Absent VLANs are 0xFFFF, as in the packet layout. `ordinal` tells apart flows of one key that began in the same ns.
     """
+    halves = [*address_halves(src_ip), *address_halves(dst_ip)]
+    return flow_ids_of_halves(
+        halves,
+        src_port=src_port,
+        dst_port=dst_port,
+        protocol=protocol,
+        first_ns=first_ns,
+        vlan=vlan,
+        inner_vlan=inner_vlan,
+        tunnel=tunnel,
+        tunnel_id=tunnel_id,
+        observation_point=observation_point,
+        ordinal=ordinal,
+        key=key,
+    )
+
+
+def flow_ids_of_halves(
+    halves: Sequence[Words],
+    *,
+    src_port: npt.NDArray[Any],
+    dst_port: npt.NDArray[Any],
+    protocol: npt.NDArray[Any],
+    first_ns: npt.NDArray[np.int64],
+    vlan: npt.NDArray[Any] | None = None,
+    inner_vlan: npt.NDArray[Any] | None = None,
+    tunnel: npt.NDArray[Any] | None = None,
+    tunnel_id: npt.NDArray[Any] | None = None,
+    observation_point: npt.NDArray[Any] | None = None,
+    ordinal: npt.NDArray[Any] | None = None,
+    key: tuple[int, int] = NO_KEY,
+) -> pa.Array:
+    """The same from addresses in halves: high and low of `src`, high and low of `dst`."""
     rows = len(first_ns)
 
     def column(values: npt.NDArray[Any] | None, type_: type[Any], absent: int) -> npt.NDArray[Any]:
         return np.full(rows, absent, type_) if values is None else np.ascontiguousarray(values, type_)
 
-    src, dst = address_halves(src_ip), address_halves(dst_ip)
     out = np.empty((rows, 2), np.uint64)
     _flow_ids(
-        src[0], src[1], dst[0], dst[1],
+        *halves,
         column(src_port, np.uint16, 0), column(dst_port, np.uint16, 0), column(protocol, np.uint8, 0),
         column(vlan, np.uint16, 0xFFFF), column(inner_vlan, np.uint16, 0xFFFF), column(tunnel, np.uint8, 0),
         column(tunnel_id, np.uint32, 0), column(observation_point, np.uint32, 0), column(ordinal, np.uint32, 0),

@@ -1,0 +1,183 @@
+"""Packets into flows: find the flow, end it where its time is over, count, read names. One call a chunk and shard."""
+
+import numpy as np
+
+from ....flows.compiled import compiled
+from ..layout import Bytes, Links, Records, Words
+from .counts import count_packet
+from .layout import (
+    EVICTED_FLOWS,
+    OPEN_FLOWS,
+    PACKETS_METERED,
+    SLOTS_USED,
+    STATE_SNIFFED,
+    SWEEP_CURSOR,
+    Limits,
+    Tables,
+)
+from .lifetime import (
+    ACTIVE,
+    END_OF_INPUT,
+    EVICTED,
+    GOES_ON,
+    NOT_STARTED,
+    REUSE,
+    TCP_END,
+    begins_again,
+    has_ended,
+    is_over,
+    slice_reason,
+)
+from .slots import cut_slice, end_flow, index_entry, open_flow, same_key
+from .sniffing import sniff_payload
+
+EVICTION_LOOKS = 64  # flows among which the longest silent is ended when there are too many
+
+
+@compiled
+def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes, limits: Limits) -> None:
+    """Put the packets of this shard into flows. `captures` has the file's ordinal for each packet, or one for all.
+
+    The caller has made room: slots for as many new slices as there are packets, and an index at most half full.
+    """
+    for place in range(len(packets)):
+        packet = packets[place]
+        if packet.verdict != 0:
+            continue
+        if limits.shards > 1 and np.int64(packet.key_hash & np.uint64(0xFFFF)) % limits.shards != limits.shard:
+            continue
+        tables.numbers[PACKETS_METERED] += 1
+        slot, forward = _flow_of(tables, packet, captures[place] if len(captures) > 1 else captures[0], limits)
+        in_order = count_packet(tables, slot, packet, forward, limits)
+        if packet.payload_captured > 0:
+            if limits.payload_bytes > 0:
+                _keep_payload(tables, 2 * slot + (0 if forward else 1), packet, data, limits.payload_bytes)
+            if limits.names != 0 and in_order and not tables.flows[slot].state & STATE_SNIFFED:
+                sniff_payload(tables, slot, packet, forward, data)
+
+
+@compiled
+def sweep(tables: Tables, clock_ns: int, slots: int, limits: Limits) -> None:
+    """End what is over at `clock_ns` among the next `slots` places, so that silent flows leave too."""
+    used = tables.numbers[SLOTS_USED]
+    if used == 0:
+        return
+    slot = tables.numbers[SWEEP_CURSOR] % used
+    for _ in range(min(slots, used)):
+        flow = tables.flows[slot]
+        if flow.key_hash != 0:
+            reason = slice_reason(flow, clock_ns, limits)
+            if is_over(flow, clock_ns, limits):
+                end_flow(tables, slot, reason)
+            elif reason != GOES_ON and flow.start_ns != NOT_STARTED:
+                cut_slice(tables, slot, reason)
+        slot = slot + 1 if slot + 1 < used else 0
+    tables.numbers[SWEEP_CURSOR] = slot
+
+
+@compiled
+def end_all(tables: Tables, clock_ns: int, limits: Limits) -> None:
+    """End every open flow: the input is over."""
+    for slot in range(tables.numbers[SLOTS_USED]):
+        flow = tables.flows[slot]
+        if flow.key_hash != 0:
+            reason = slice_reason(flow, clock_ns, limits)
+            end_flow(tables, slot, END_OF_INPUT if reason == GOES_ON else reason)
+
+
+@compiled
+def rehash(old: Words, new: Words) -> None:
+    """Carry every entry of a full index over to a larger, empty one."""
+    mask = np.int64(len(new) - 1)
+    for place in range(len(old)):
+        entry = old[place]
+        if entry != 0:
+            home = np.int64(entry >> np.uint64(32)) & mask
+            while new[home] != 0:
+                home = (home + 1) & mask
+            new[home] = entry
+
+
+@compiled
+def _flow_of(tables: Tables, packet: Records, capture: int, limits: Limits) -> tuple[int, bool]:
+    """The slot of the packet's flow, opened where there is none, and whether the packet goes forward in it."""
+    mask = np.int64(len(tables.index) - 1)
+    tag = np.uint64(packet.key_hash >> np.uint64(32))
+    place = np.int64(tag) & mask
+    now = packet.time_ns
+    while True:
+        entry = tables.index[place]
+        if entry == 0:
+            return _open(tables, packet, capture, np.uint32(0), limits)
+        if np.uint64(entry >> np.uint64(32)) == tag:
+            slot = np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
+            direction = same_key(tables.flows[slot], packet)
+            if direction != 0:
+                break
+        place = (place + 1) & mask
+    flow = tables.flows[slot]
+    forward = direction > 0
+    reason = slice_reason(flow, now, limits)
+    over = is_over(flow, now, limits)
+    if not over and begins_again(tables, slot, packet, forward):
+        over = True
+        if reason == GOES_ON:
+            reason = TCP_END if has_ended(flow) else REUSE
+    if over:
+        ordinal = np.uint32(flow.ordinal + 1) if flow.first_ns == now else np.uint32(0)
+        end_flow(tables, slot, reason)
+        return _open(tables, packet, capture, ordinal, limits)
+    if flow.start_ns == NOT_STARTED:
+        flow.start_ns = now
+        flow.capture = capture
+        return slot, forward
+    if reason == GOES_ON and now - flow.start_ns > limits.active_ns:
+        reason = ACTIVE
+    if reason != GOES_ON:
+        slot = cut_slice(tables, slot, reason)
+        tables.flows[slot].start_ns = now
+        tables.flows[slot].capture = capture
+    return slot, forward
+
+
+@compiled
+def _open(tables: Tables, packet: Records, capture: int, ordinal: int, limits: Limits) -> tuple[int, bool]:
+    if tables.numbers[OPEN_FLOWS] >= limits.max_flows:
+        _evict(tables)
+    slot, forward = open_flow(tables, packet, capture, ordinal)
+    index_entry(tables, packet.key_hash, slot)
+    return slot, forward
+
+
+@compiled
+def _evict(tables: Tables) -> None:
+    """End the longest silent among the next few flows."""
+    used = tables.numbers[SLOTS_USED]
+    slot = tables.numbers[SWEEP_CURSOR] % used
+    oldest = -1
+    looked = 0
+    for _ in range(used):
+        flow = tables.flows[slot]
+        if flow.key_hash != 0:
+            if oldest < 0 or flow.last_ns < tables.flows[oldest].last_ns:
+                oldest = slot
+            looked += 1
+            if looked >= EVICTION_LOOKS:
+                break
+        slot = slot + 1 if slot + 1 < used else 0
+    tables.numbers[SWEEP_CURSOR] = slot
+    if oldest >= 0:
+        end_flow(tables, oldest, EVICTED)
+        tables.numbers[EVICTED_FLOWS] += 1
+
+
+@compiled
+def _keep_payload(tables: Tables, side_place: int, packet: Records, data: Bytes, limit: int) -> None:
+    """Append to the first payload bytes of one direction, up to `limit`."""
+    side = tables.sides[side_place]
+    kept = np.int64(side.payload_kept)
+    count = min(limit - kept, np.int64(packet.payload_captured))
+    target = side_place * limit + kept
+    for byte in range(count):
+        tables.payload[target + byte] = data[packet.payload_start + byte]
+    side.payload_kept = kept + count

@@ -1,0 +1,56 @@
+"""When a slice of a flow is over, and why. Only the clock of the capture is read, never that of the machine."""
+
+from ....flows.compiled import compiled
+from ..layout import Records
+from .layout import STATE_FIN_FORWARD, STATE_FIN_REVERSE, STATE_RESET, UNSEEN, Limits, Tables
+
+# Why a slice ended: places in flows.schema.END_REASONS.
+IDLE, ACTIVE, TCP_END, REUSE, WINDOW, END_OF_INPUT, EVICTED = range(7)
+GOES_ON = -1
+NOT_STARTED = -1  # `start_ns` of a flow whose slice was cut off and which has not been heard of since
+
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
+TCP = 6
+_BOTH_FINS = STATE_FIN_FORWARD | STATE_FIN_REVERSE
+
+
+@compiled
+def has_ended(flow: Records) -> bool:
+    """Whether TCP said good-bye: a RST, or a FIN from both sides."""
+    return flow.state & STATE_RESET != 0 or flow.state & _BOTH_FINS == _BOTH_FINS
+
+
+@compiled
+def is_over(flow: Records, now: int, limits: Limits) -> bool:
+    """Whether the silence since the last packet ends the flow, so that a packet at `now` would begin a new one."""
+    return now - flow.last_ns > (limits.linger_ns if has_ended(flow) else limits.idle_ns)
+
+
+@compiled
+def slice_reason(flow: Records, now: int, limits: Limits) -> int:
+    """Why the slice is over at `now`, or GOES_ON. It depends on the flow's packets alone, not on who asks."""
+    ended = has_ended(flow)
+    patience = limits.linger_ns if ended else limits.idle_ns
+    if limits.window_ns > 0:
+        boundary = (flow.last_ns // limits.window_ns + 1) * limits.window_ns
+        if boundary <= now and boundary <= flow.last_ns + patience:
+            return WINDOW
+    if now - flow.last_ns > patience:
+        return TCP_END if ended else IDLE
+    return GOES_ON
+
+
+@compiled
+def begins_again(tables: Tables, slot: int, packet: Records, forward: bool) -> bool:
+    """Whether the packet is a SYN that opens a new connection between the same ports."""
+    if packet.protocol != TCP or packet.tcp_flags & (SYN | ACK) != SYN:
+        return False
+    flow = tables.flows[slot]
+    if forward and flow.syn_ns != UNSEEN and packet.sequence == flow.initial_sequence:
+        return False
+    established = (
+        flow.synack_ns != UNSEEN
+        or tables.sides[2 * slot].payload_bytes > 0
+        or tables.sides[2 * slot + 1].payload_bytes > 0
+    )
+    return has_ended(flow) or established

@@ -1,0 +1,125 @@
+"""What clients were told by DNS, so that a later flow to an address has the name that was looked up.
+
+The newest answers stand in a ring. Each knows the answer before it in its bucket by a number that only grows, so that
+a chain ends by itself where the ring has overwritten it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ....flows.compiled import compiled
+from ..layout import Bytes, Counts, Words
+
+RING = 1 << 16  # answers remembered
+BUCKETS = 1 << 16
+NAME_BYTES = 256
+CHAIN_LOOKS = 32  # answers of one bucket looked at before giving up
+LIFETIME_NS = 3_600_000_000_000  # an answer older than an hour names nothing
+
+
+class Lookups(NamedTuple):
+    """The ring of answers: who (client), about which address, when, and which name."""
+
+    keys: Words  # client high, client low, address high, address low
+    times: Counts
+    before: Counts  # number of the answer before in the same bucket, 0 where none
+    names: Bytes  # NAME_BYTES each
+    lengths: npt.NDArray[np.uint8]
+    buckets: Counts  # number of the newest answer in each bucket
+    numbers: Counts  # [0]: number of the newest answer
+
+
+def new_lookups() -> Lookups:
+    return Lookups(
+        keys=np.zeros(RING * 4, np.uint64),
+        times=np.zeros(RING, np.int64),
+        before=np.zeros(RING, np.int64),
+        names=np.zeros(RING * NAME_BYTES, np.uint8),
+        lengths=np.zeros(RING, np.uint8),
+        buckets=np.zeros(BUCKETS, np.int64),
+        numbers=np.zeros(1, np.int64),
+    )
+
+
+@compiled
+def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
+    """Take up the answers that one shard noted (see `sniffing`)."""
+    place = 0
+    while place + 46 <= length:
+        size = np.int64(answers[place]) + (np.int64(answers[place + 1]) << 8)
+        time = _little_endian(answers, place + 2)
+        client_high = _little_endian(answers, place + 10)
+        client_low = _little_endian(answers, place + 18)
+        address_high = _big_endian(answers, place + 26)
+        address_low = _big_endian(answers, place + 34)
+        number = lookups.numbers[0] + 1
+        lookups.numbers[0] = number
+        at = number & (RING - 1)
+        lookups.keys[4 * at] = client_high
+        lookups.keys[4 * at + 1] = client_low
+        lookups.keys[4 * at + 2] = address_high
+        lookups.keys[4 * at + 3] = address_low
+        lookups.times[at] = np.int64(time)
+        bytes_of_name = min(place + size - (place + 46), 255)
+        for byte in range(bytes_of_name):
+            lookups.names[at * NAME_BYTES + byte] = answers[place + 46 + byte]
+        lookups.lengths[at] = bytes_of_name
+        bucket = _bucket(client_low, client_high, address_low, address_high)
+        lookups.before[at] = lookups.buckets[bucket]
+        lookups.buckets[bucket] = number
+        place += size
+
+
+@compiled
+def look_up(
+    lookups: Lookups, client_high: int, client_low: int, address_high: int, address_low: int, time_ns: int
+) -> int:
+    """Place of the newest answer that the client had about the address at `time_ns`, or -1."""
+    number = lookups.buckets[_bucket(client_low, client_high, address_low, address_high)]
+    best = -1
+    for _ in range(CHAIN_LOOKS):
+        if number == 0 or number <= lookups.numbers[0] - RING:
+            break
+        at = number & (RING - 1)
+        age = time_ns - lookups.times[at]
+        if (
+            0 <= age <= LIFETIME_NS
+            and lookups.keys[4 * at] == client_high
+            and lookups.keys[4 * at + 1] == client_low
+            and lookups.keys[4 * at + 2] == address_high
+            and lookups.keys[4 * at + 3] == address_low
+            and (best < 0 or lookups.times[at] > lookups.times[best])
+        ):
+            best = at
+        number = lookups.before[at]
+    return best
+
+
+@compiled
+def _bucket(client_low: int, client_high: int, address_low: int, address_high: int) -> int:
+    mixed = (
+        np.uint64(client_low)
+        ^ (np.uint64(client_high) * np.uint64(0x9E3779B97F4A7C15))
+        ^ (np.uint64(address_low) * np.uint64(0xC2B2AE3D27D4EB4F))
+        ^ (np.uint64(address_high) * np.uint64(0x165667B19E3779F9))
+    )
+    mixed *= np.uint64(0x9E3779B97F4A7C15)
+    return np.int64(mixed >> np.uint64(48))
+
+
+@compiled
+def _little_endian(data: Bytes, place: int) -> int:
+    value = np.uint64(0)
+    for byte in range(8):
+        value |= np.uint64(data[place + byte]) << np.uint64(8 * byte)
+    return value
+
+
+@compiled
+def _big_endian(data: Bytes, place: int) -> int:
+    value = np.uint64(0)
+    for byte in range(8):
+        value = (value << np.uint64(8)) | np.uint64(data[place + byte])
+    return value

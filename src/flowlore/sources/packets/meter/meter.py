@@ -1,0 +1,164 @@
+"""The meter over one or more shards: packets in, batches of the flow table out."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+
+from ..layout import Bytes, Links, Records
+from ..settings import MeterSettings
+from .drain import DrainOptions, drain
+from .kernel import end_all, meter_packets, rehash, sweep
+from .layout import (
+    ANSWERS_BYTES,
+    EVICTED_FLOWS,
+    FINISHED_COUNT,
+    LOST_ANSWERS,
+    LOST_ASSEMBLY,
+    LOST_NAMES,
+    LOST_SERIES,
+    OPEN_FLOWS,
+    PACKETS_METERED,
+    SLOTS_USED,
+    TIME_BACKWARDS,
+    Tables,
+)
+from .lookups import Lookups, learn_answers, new_lookups
+from .slots import free_slots
+from .tables import limits_of, new_index, new_tables
+
+MAX_PACKETS = 32_768  # packets that one call of `feed` may bring
+SWEEP_SLOTS = 32_768  # slots looked at between two drains
+DRAIN_ROWS = 8_192  # finished flows that wait until a batch is made
+SWEEPS_PER_TIMEOUT = 4
+LATENESS_NS = 1_000_000_000  # packets this late still find their flow: sweeps are behind the clock by so much
+
+NOTES = {
+    EVICTED_FLOWS: "evicted-flows",
+    LOST_SERIES: "packets-not-in-series",
+    LOST_NAMES: "names-not-kept",
+    LOST_ASSEMBLY: "hellos-not-assembled",
+    LOST_ANSWERS: "dns-answers-not-kept",
+    TIME_BACKWARDS: "time-backwards-in-flow",
+}
+
+
+class Meter:
+    """Puts packets into flows. The clock is that of the packets (or of the caller, through `advance`)."""
+
+    def __init__(self, settings: MeterSettings, *, source: str, shards: int = 1) -> None:
+        self.settings = settings
+        self.shards = shards
+        self.clock_ns = -1
+        self.captures: list[str] = [""]
+        self.lookups: Lookups = new_lookups()
+        self.tables: list[Tables] = [new_tables(settings, shards) for _ in range(shards)]
+        self._limits = [limits_of(settings, shard, shards) for shard in range(shards)]
+        self._options = DrainOptions(
+            source=source,
+            observation_point=settings.observation_point,
+            payload_bytes=settings.payload_bytes,
+            names=settings.names,
+            community_id=settings.community_id,
+            with_series=settings.max_packets > 0,
+        )
+        self._swept_ns = -1
+        self._pool = ThreadPoolExecutor(shards, "meter") if shards > 1 else None
+
+    def feed(self, packets: Records, captures: Links, data: Bytes) -> list["Future[None]"]:
+        """Meter at most `MAX_PACKETS` packets. With several shards this returns at once: `settle` waits for the end."""
+        self._make_room(len(packets))
+        if self._pool is None:
+            meter_packets(self.tables[0], packets, captures, data, self._limits[0])
+            return []
+        return [
+            self._pool.submit(meter_packets, tables, packets, captures, data, limits)
+            for tables, limits in zip(self.tables, self._limits, strict=True)
+        ]
+
+    def settle(self, running: list["Future[None]"], clock_ns: int) -> Iterator[pa.RecordBatch]:
+        """Wait for `feed`, learn what DNS said, move the clock on, and hand out what has ended."""
+        for shard in running:
+            shard.result()
+        if self.settings.names:
+            self._learn_answers()
+        yield from self.advance(clock_ns)
+
+    def advance(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
+        """End flows that have been silent for too long at `clock_ns`, and hand out what has ended."""
+        self.clock_ns = max(self.clock_ns, clock_ns)
+        if self._sweep_is_due():
+            self._swept_ns = self.clock_ns
+            yield from self._sweep_all(self.clock_ns - LATENESS_NS)
+        yield from self._drain(DRAIN_ROWS)
+
+    def finish(self) -> Iterator[pa.RecordBatch]:
+        """End every flow: the input is over."""
+        yield from self._drain(1)
+        for tables, limits in zip(self.tables, self._limits, strict=True):
+            end_all(tables, self.clock_ns, limits)
+        yield from self._drain(1)
+        self.close()
+
+    def drain_finished(self) -> Iterator[pa.RecordBatch]:
+        """Hand out every flow that has ended; open ones stay open."""
+        yield from self._drain(1)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    @property
+    def packets_in_flows(self) -> int:
+        return sum(int(tables.numbers[PACKETS_METERED]) for tables in self.tables)
+
+    @property
+    def open_flows(self) -> int:
+        return sum(int(tables.numbers[OPEN_FLOWS]) for tables in self.tables)
+
+    def notes(self) -> Counter[str]:
+        """What the meter could not keep, by name."""
+        totals = np.sum([tables.numbers for tables in self.tables], axis=0)
+        return Counter({name: int(totals[place]) for place, name in NOTES.items() if totals[place]})
+
+    def _make_room(self, packets: int) -> None:
+        """An index never more than half full: it doubles before it could be."""
+        if packets > MAX_PACKETS:
+            raise ValueError(f"{packets} packets in one call, at most {MAX_PACKETS}")
+        for shard, tables in enumerate(self.tables):
+            needed = 2 * (int(tables.numbers[OPEN_FLOWS]) + packets)
+            if needed > len(tables.index):
+                index = new_index(needed.bit_length())
+                rehash(tables.index, index)
+                self.tables[shard] = tables._replace(index=index)
+
+    def _sweep_is_due(self) -> bool:
+        if self._swept_ns < 0:
+            self._swept_ns = self.clock_ns
+        window_ns = self._limits[0].window_ns
+        if window_ns and self.clock_ns // window_ns != self._swept_ns // window_ns:
+            return True
+        return self.clock_ns - self._swept_ns > self._limits[0].idle_ns // SWEEPS_PER_TIMEOUT
+
+    def _sweep_all(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
+        for tables, limits in zip(self.tables, self._limits, strict=True):
+            for _ in range(0, int(tables.numbers[SLOTS_USED]), SWEEP_SLOTS):
+                sweep(tables, clock_ns, SWEEP_SLOTS, limits)
+                yield from self._drain(DRAIN_ROWS)
+
+    def _drain(self, least: int) -> Iterator[pa.RecordBatch]:
+        for tables in self.tables:
+            while tables.numbers[FINISHED_COUNT] >= least:
+                count = min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS)
+                batch = drain(tables, count, self.captures, self.lookups, self._options)
+                free_slots(tables, count)
+                yield batch
+
+    def _learn_answers(self) -> None:
+        for tables in self.tables:
+            if tables.numbers[ANSWERS_BYTES]:
+                learn_answers(self.lookups, tables.answers, int(tables.numbers[ANSWERS_BYTES]))
+                tables.numbers[ANSWERS_BYTES] = 0

@@ -1,0 +1,170 @@
+"""Names that the sniffer read → text columns of the flow table."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ....flows.compiled import compiled
+from ..layout import Bytes, Counts
+from ..names.tags import (
+    ALPN,
+    APP_PROTOCOL,
+    APP_PROTOCOLS,
+    DHCP_HOSTNAME,
+    DHCP_VENDOR,
+    DNS_QUERY,
+    DNS_QUERY_TYPE,
+    DNS_RESPONSE_CODE,
+    JA4,
+    NAME_ORIGINS,
+    SERVER_NAME,
+    SERVER_NAME_FROM,
+    SSH_CLIENT,
+    SSH_SERVER,
+    TLS_VERSION,
+    USER_AGENT,
+)
+from .chains import read_items
+from .layout import MAX_NAMES_BYTES, Tables
+from .lookups import NAME_BYTES, Lookups, look_up
+
+TAGS = 16
+TEXT = {
+    "server_name": SERVER_NAME,
+    "alpn": ALPN,
+    "ja4": JA4,
+    "user_agent": USER_AGENT,
+    "dns_query": DNS_QUERY,
+    "ssh_client": SSH_CLIENT,
+    "ssh_server": SSH_SERVER,
+    "dhcp_hostname": DHCP_HOSTNAME,
+    "dhcp_vendor": DHCP_VENDOR,
+}
+TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+DTLS_VERSIONS = {0xFEFF: "DTLS 1.0", 0xFEFD: "DTLS 1.2", 0xFEFC: "DTLS 1.3"}
+FROM_DNS = NAME_ORIGINS.index("dns")
+
+
+def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, Any]:
+    """The entity columns of the flows in `slots`. A server without a name of its own has the one that DNS gave."""
+    lengths = tables.flows["names_bytes"][slots].astype(np.int64)
+    starts = np.zeros(len(slots) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    items = np.empty(int(starts[-1]) + MAX_NAMES_BYTES, np.uint8)
+    places = np.full((TAGS, len(slots)), -1, np.int64)  # where the last item of each tag begins
+    sizes = np.zeros((TAGS, len(slots)), np.int32)
+    _find_items(tables, slots, starts, items, places, sizes)
+    looked_up = _looked_up(tables, slots, places[SERVER_NAME], lookups)
+    known: dict[str, Any] = {name: _text(items, places[tag], sizes[tag]) for name, tag in TEXT.items()}
+    known["server_name"] = _with_lookups(known["server_name"], looked_up, lookups)
+    origin = _number(items, places[SERVER_NAME_FROM], 1)
+    origin = np.where((places[SERVER_NAME] < 0) & (looked_up >= 0), FROM_DNS, origin)
+    known["server_name_from"] = _word(origin, places[SERVER_NAME] < 0, NAME_ORIGINS, also=looked_up >= 0)
+    known["app_protocol"] = _word(_number(items, places[APP_PROTOCOL], 1), places[APP_PROTOCOL] < 0, APP_PROTOCOLS)
+    known["tls_version"] = _versions(_number(items, places[TLS_VERSION], 2), places[TLS_VERSION] < 0)
+    known["dns_query_type"] = pa.array(
+        _number(items, places[DNS_QUERY_TYPE], 2).astype(np.uint16), mask=places[DNS_QUERY_TYPE] < 0
+    )
+    known["dns_response_code"] = pa.array(
+        _number(items, places[DNS_RESPONSE_CODE], 1).astype(np.uint8), mask=places[DNS_RESPONSE_CODE] < 0
+    )
+    return known
+
+
+@compiled
+def _find_items(
+    tables: Tables,
+    slots: Counts,
+    starts: Counts,
+    items: Bytes,
+    places: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int32],
+) -> None:
+    """Lay the names of all flows one after the other and note where the last item of each tag is."""
+    for row in range(len(slots)):
+        start = starts[row]
+        stop = start + read_items(tables, tables.flows[slots[row]], items[start:])
+        while start + 3 <= stop:
+            tag = items[start]
+            size = np.int64(items[start + 1]) + (np.int64(items[start + 2]) << 8)
+            if tag < len(places) and start + 3 + size <= stop:
+                places[tag, row] = start + 3
+                sizes[tag, row] = size
+            start += 3 + size
+
+
+@compiled
+def _find_lookups(tables: Tables, slots: Counts, named: Counts, lookups: Lookups, out: npt.NDArray[np.int64]) -> None:
+    for row in range(len(slots)):
+        out[row] = -1
+        if named[row] < 0:
+            flow = tables.flows[slots[row]]
+            out[row] = look_up(lookups, flow.src_high, flow.src_low, flow.dst_high, flow.dst_low, flow.first_ns)
+
+
+@compiled
+def _copy_text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32], out: Bytes) -> None:
+    cursor = 0
+    for row in range(len(places)):
+        if places[row] >= 0:
+            for byte in range(sizes[row]):
+                out[cursor + byte] = items[places[row] + byte]
+            cursor += sizes[row]
+
+
+def _looked_up(tables: Tables, slots: Counts, named: Counts, lookups: Lookups) -> Counts:
+    if lookups.numbers[0] == 0:
+        return np.full(len(slots), -1, np.int64)
+    out = np.empty(len(slots), np.int64)
+    _find_lookups(tables, slots, named, lookups, out)
+    return out
+
+
+def _text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32]) -> pa.Array:
+    absent = places < 0
+    if absent.all():
+        return pa.nulls(len(places), pa.string())
+    lengths = np.where(absent, 0, sizes)
+    offsets = np.zeros(len(places) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    data = np.empty(int(offsets[-1]), np.uint8)
+    _copy_text(items, np.ascontiguousarray(places), np.ascontiguousarray(sizes), data)
+    validity = pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    return pa.StringArray.from_buffers(len(places), pa.py_buffer(offsets), pa.py_buffer(data), validity)
+
+
+def _with_lookups(names: pa.Array, looked_up: Counts, lookups: Lookups) -> pa.Array:
+    found = looked_up >= 0
+    if not found.any():
+        return names
+    places = np.where(found, looked_up * NAME_BYTES, -1)
+    sizes = np.where(found, lookups.lengths[looked_up], 0).astype(np.int32)
+    return pa.compute.coalesce(names, _text(lookups.names, places, sizes))
+
+
+def _number(items: Bytes, places: Counts, width: int) -> npt.NDArray[np.int64]:
+    """A big-endian number of `width` bytes at each place; 0 where there is none."""
+    at = np.maximum(places, 0)
+    value = np.zeros(len(places), np.int64)
+    for byte in range(width):
+        value = (value << 8) | items[at + byte]
+    return np.where(places < 0, 0, value)
+
+
+def _word(
+    numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_], words: tuple[str, ...], *, also: Any = False
+) -> pa.Array:
+    is_null = (absent & ~np.asarray(also)) | (numbers >= len(words)) | (numbers == 0)
+    indices = pa.array(np.where(is_null, 0, numbers).astype(np.int32), mask=is_null)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string())).cast(pa.string())
+
+
+def _versions(numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_]) -> pa.Array:
+    known = TLS_VERSIONS | DTLS_VERSIONS
+    codes = np.array(sorted(known))
+    at = np.minimum(np.searchsorted(codes, numbers), len(codes) - 1)
+    is_null = absent | (codes[at] != numbers)
+    words = pa.array([known[int(code)] for code in codes], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32), mask=is_null), words).cast(pa.string())

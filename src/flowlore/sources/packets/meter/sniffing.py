@@ -1,0 +1,119 @@
+"""Show the first payload of a flow to the sniffer, and keep what it read."""
+
+import numpy as np
+
+from ....flows.compiled import compiled
+from ..layout import Bytes, Records
+from ..names.sniff import sniff
+from ..names.tags import DNS_ANSWER, MORE
+from .chains import append_items, take_block
+from .layout import (
+    ANSWERS_BYTES,
+    ASSEMBLY_BYTES,
+    ASSEMBLY_FREE,
+    ASSEMBLY_NOTES,
+    ASSEMBLY_USED,
+    LOST_ANSWERS,
+    LOST_ASSEMBLY,
+    MAX_SNIFFED,
+    NO_BLOCK,
+    STATE_SNIFFED,
+    Tables,
+)
+
+ANSWER_HEAD = 26  # length (2), time (8), client (16); then the item's own address, TTL and name
+
+
+@compiled
+def sniff_payload(tables: Tables, slot: int, packet: Records, forward: bool, data: Bytes) -> None:
+    """Read names from the payload of one packet, the next in order of its direction."""
+    flow = tables.flows[slot]
+    entry = np.int64(flow.assembly)
+    if entry == NO_BLOCK:
+        entry = np.int64(0)
+        tables.assembly_notes[0:ASSEMBLY_NOTES] = 0
+    flow.sniffed += np.uint8(1)
+    verdict, written = sniff(
+        data,
+        packet.payload_start,
+        packet.payload_start + np.int64(packet.payload_captured),
+        packet.protocol,
+        packet.src_port,
+        packet.dst_port,
+        forward,
+        tables.assembly[entry * ASSEMBLY_BYTES : (entry + 1) * ASSEMBLY_BYTES],
+        tables.assembly_notes[entry * ASSEMBLY_NOTES : (entry + 1) * ASSEMBLY_NOTES],
+        tables.items,
+    )
+    if written > 0:
+        _keep_items(tables, flow, packet, written)
+    if verdict == MORE and flow.sniffed < MAX_SNIFFED:
+        if entry == 0:
+            _keep_assembly(tables, flow)
+    else:
+        flow.state |= STATE_SNIFFED
+        free_assembly(tables, flow)
+
+
+@compiled
+def free_assembly(tables: Tables, flow: Records) -> None:
+    """Give back what the sniffer kept for a flow."""
+    entry = flow.assembly
+    if entry != NO_BLOCK:
+        tables.assembly_next[entry] = tables.numbers[ASSEMBLY_FREE]
+        tables.numbers[ASSEMBLY_FREE] = entry
+        flow.assembly = NO_BLOCK
+
+
+@compiled
+def _keep_assembly(tables: Tables, flow: Records) -> None:
+    """Give the flow an entry of its own and move the scratch into it."""
+    entry = take_block(tables.assembly_next, tables.numbers, ASSEMBLY_USED, ASSEMBLY_FREE)
+    if entry == NO_BLOCK:
+        tables.numbers[LOST_ASSEMBLY] += 1
+        flow.state |= STATE_SNIFFED
+        return
+    flow.assembly = entry
+    tables.assembly[entry * ASSEMBLY_BYTES : (entry + 1) * ASSEMBLY_BYTES] = tables.assembly[0:ASSEMBLY_BYTES]
+    tables.assembly_notes[entry * ASSEMBLY_NOTES : (entry + 1) * ASSEMBLY_NOTES] = tables.assembly_notes[
+        0:ASSEMBLY_NOTES
+    ]
+
+
+@compiled
+def _keep_items(tables: Tables, flow: Records, packet: Records, written: int) -> None:
+    """Names go to the flow; DNS answers go to the list that is learned after the chunk."""
+    items = tables.items
+    place = 0
+    run = 0
+    while place + 3 <= written:
+        stop = place + 3 + np.int64(items[place + 1]) + (np.int64(items[place + 2]) << 8)
+        if items[place] == DNS_ANSWER:
+            if place > run:
+                append_items(tables, flow, run, place)
+            _note_answer(tables, packet, place + 3, stop)
+            run = stop
+        place = stop
+    if min(place, written) > run:
+        append_items(tables, flow, run, min(place, written))
+
+
+@compiled
+def _note_answer(tables: Tables, packet: Records, start: int, stop: int) -> None:
+    """Remember who was told what, when; the client is the receiver of the answer."""
+    cursor = tables.numbers[ANSWERS_BYTES]
+    length = ANSWER_HEAD + stop - start
+    if cursor + length > len(tables.answers):
+        tables.numbers[LOST_ANSWERS] += 1
+        return
+    out = tables.answers
+    out[cursor] = length & 0xFF
+    out[cursor + 1] = length >> 8
+    for byte in range(8):
+        out[cursor + 2 + byte] = np.uint8((packet.time_ns >> (8 * byte)) & 0xFF)
+        shift = np.uint64(8 * byte)
+        out[cursor + 10 + byte] = np.uint8((packet.dst_high >> shift) & np.uint64(0xFF))
+        out[cursor + 18 + byte] = np.uint8((packet.dst_low >> shift) & np.uint64(0xFF))
+    for byte in range(stop - start):
+        out[cursor + ANSWER_HEAD + byte] = tables.items[start + byte]
+    tables.numbers[ANSWERS_BYTES] = cursor + length

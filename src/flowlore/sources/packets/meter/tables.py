@@ -1,0 +1,95 @@
+"""Memory of the meter: reserved for the largest size at once, touched only as far as it is used, and reused."""
+
+import mmap
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..layout import Words
+from ..settings import MeterSettings
+from .layout import (
+    ASSEMBLY_BYTES,
+    ASSEMBLY_FREE,
+    ASSEMBLY_NOTES,
+    ASSEMBLY_USED,
+    FLOW,
+    ITEMS_BYTES,
+    NAMES_BLOCK,
+    NAMES_FREE,
+    NO_BLOCK,
+    NUMBERS,
+    SERIES,
+    SERIES_BLOCK,
+    SERIES_FREE,
+    SIDE,
+    Limits,
+    Tables,
+)
+
+FIRST_INDEX_BITS = 16
+HEADROOM = 1 << 17  # slots for slices that have ended and wait to be drained
+ASSEMBLIES = 4096  # flows whose hello is being put together at once
+ANSWER_BYTES = 1 << 20  # DNS answers that one chunk may bring to one shard
+NANOSECONDS = 1_000_000_000
+
+
+def new_tables(settings: MeterSettings, shards: int) -> Tables:
+    """Empty tables for one of several shards. Memory is reserved here and taken from the system when first written."""
+    flows = -(-settings.max_flows // shards) + HEADROOM
+    series_blocks = flows * min(4, -(-settings.max_packets // SERIES_BLOCK)) if settings.max_packets else 1
+    names_blocks = flows * 2 if settings.names else 1
+    assemblies = ASSEMBLIES if settings.names else 1
+    numbers = np.zeros(NUMBERS, np.int64)
+    numbers[[SERIES_FREE, NAMES_FREE, ASSEMBLY_FREE]] = NO_BLOCK
+    numbers[ASSEMBLY_USED] = 1  # entry 0 is scratch
+    return Tables(
+        index=new_index(FIRST_INDEX_BITS),
+        flows=_reserve(flows, FLOW),
+        sides=_reserve(2 * flows + 1, SIDE),  # the last one stays empty: what a new flow starts from
+        free_slots=_reserve(flows, np.dtype(np.int32)),
+        finished=_reserve(flows, np.dtype(np.int32)),
+        series=_reserve(series_blocks * SERIES_BLOCK, SERIES),
+        series_next=_reserve(series_blocks, np.dtype(np.int32)),
+        names=_reserve(names_blocks * NAMES_BLOCK, np.dtype(np.uint8)),
+        names_next=_reserve(names_blocks, np.dtype(np.int32)),
+        assembly=_reserve(assemblies * ASSEMBLY_BYTES, np.dtype(np.uint8)),
+        assembly_notes=_reserve(assemblies * ASSEMBLY_NOTES, np.dtype(np.int64)),
+        assembly_next=_reserve(assemblies, np.dtype(np.int32)),
+        payload=_reserve(2 * flows * settings.payload_bytes or 1, np.dtype(np.uint8)),
+        items=np.zeros(ITEMS_BYTES, np.uint8),
+        answers=np.zeros(ANSWER_BYTES if settings.names else 1, np.uint8),
+        numbers=numbers,
+    )
+
+
+def new_index(bits: int) -> Words:
+    return np.zeros(1 << bits, np.uint64)
+
+
+def limits_of(settings: MeterSettings, shard: int, shards: int) -> Limits:
+    """The settings of one shard as integers."""
+    return Limits(
+        idle_ns=int(settings.idle_timeout_s * NANOSECONDS),
+        active_ns=int(settings.active_timeout_s * NANOSECONDS),
+        linger_ns=int(min(settings.tcp_linger_s, settings.idle_timeout_s) * NANOSECONDS),
+        window_ns=int(settings.window_s * NANOSECONDS),
+        max_packets=settings.max_packets,
+        payload_bytes=settings.payload_bytes,
+        max_flows=-(-settings.max_flows // shards),
+        names=int(settings.names),
+        shard=shard,
+        shards=shards,
+    )
+
+
+def _reserve(count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """An array of zeros whose pages are taken from the system only when they are first touched, two MiB at a time."""
+    size = max(1, count) * dtype.itemsize
+    if size < mmap.PAGESIZE * 16:
+        return np.zeros(max(1, count), dtype)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    region = mmap.mmap(-1, size, flags=flags)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        region.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(region, dtype)
