@@ -50,6 +50,7 @@ class Meter:
 
     def __init__(self, settings: MeterSettings, *, source: str, shards: int = 1) -> None:
         self.settings = settings
+        self.source = source
         self.shards = shards
         self.clock_ns = -1
         self.captures: list[str] = [""]

@@ -1,0 +1,129 @@
+"""Chunks of frames → batches of the flow table: parse, meter, hand out; on several cores the next chunk is parsed
+while the last one is metered."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..source import Account
+from .captures.chunk import Chunk
+from .headers.frames import NOTES, new_fragment_table, parse_frames
+from .layout import PACKET, REASONS, Bytes, Links, Records
+from .meter.meter import MAX_PACKETS, Meter
+from .meter.state import load_state, save_state
+from .settings import MeterSettings, PacketSettings
+
+FRAGMENTS_REMEMBERED = 8192
+FRAMES_AT_ONCE = 8192  # on one core: as many packets as stay in its cache
+
+
+class PacketPipeline:
+    """Owns a meter and everything before it. `account` is kept up to date after every chunk."""
+
+    def __init__(
+        self, packets: PacketSettings, meter: MeterSettings, account: Account, *, source: str, state: Path | None = None
+    ) -> None:
+        self.account = account
+        self._settings = packets
+        self._state = state
+        saved = load_state(state, meter) if state is not None and state.exists() else None
+        threads = packets.threads or len(os.sched_getaffinity(0))
+        self.meter = saved.meter if saved else Meter(meter, source=source, shards=max(1, min(threads, 16)))
+        self._fragments = saved.fragments if saved else new_fragment_table(FRAGMENTS_REMEMBERED)
+        self._already_metered = self.meter.packets_in_flows
+        self._header_notes = np.zeros(len(NOTES), np.int64)
+        self._verdicts = np.zeros(len(REASONS), np.int64)
+        self._rings = [np.zeros(MAX_PACKETS, PACKET) for _ in range(2 if self.meter.shards > 1 else 1)]
+        self._turn = 0
+        self._captures_of_state = len(self.meter.captures) if saved else 0
+
+    def batches(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
+        """Every batch, in order of ending. With a state file the flows still open at the end go there, else they end."""
+        try:
+            yield from self._overlapped(chunks) if self.meter.shards > 1 else self._in_turn(chunks)
+            if self._state is None:
+                yield from self._counted(self.meter.finish())
+            else:
+                yield from self._counted(self.meter.drain_finished())
+                save_state(self._state, self.meter, self._fragments)
+        finally:
+            self._update_account()
+            self.meter.close()
+
+    def _in_turn(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
+        for chunk in chunks:
+            names = self._know_captures(chunk)
+            for start in range(0, len(chunk.frames), FRAMES_AT_ONCE):
+                frames = chunk.frames[start : start + FRAMES_AT_ONCE]
+                packets, clock_ns = self._parse(chunk.data, frames)
+                captures = names if len(names) == 1 else names[start : start + FRAMES_AT_ONCE]
+                self.meter.feed(packets, captures, chunk.data)
+                yield from self._counted(self.meter.settle([], clock_ns))
+            yield from self._after(chunk)
+
+    def _overlapped(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
+        """While the shards meter one chunk, this thread reads and parses the next."""
+        running, clock_ns = None, -1
+        for chunk in chunks:
+            names = self._know_captures(chunk)
+            for start in range(0, max(len(chunk.frames), 1), MAX_PACKETS):
+                packets, next_clock_ns = self._parse(chunk.data, chunk.frames[start : start + MAX_PACKETS])
+                if running is not None:
+                    yield from self._counted(self.meter.settle(running, clock_ns))
+                captures = names if len(names) == 1 else names[start : start + MAX_PACKETS]
+                running, clock_ns = self.meter.feed(packets, captures, chunk.data), next_clock_ns
+            if chunk.now_ns is not None:  # live: nothing may wait for the next chunk
+                yield from self._counted(self.meter.settle(running or [], clock_ns))
+                running = None
+            yield from self._after(chunk)
+        if running is not None:
+            yield from self._counted(self.meter.settle(running, clock_ns))
+
+    def _parse(self, data: Bytes, frames: Records) -> tuple[Records, int]:
+        packets = self._rings[self._turn][: len(frames)]
+        self._turn = (self._turn + 1) % len(self._rings)
+        parse_frames(
+            data,
+            frames,
+            packets,
+            self._fragments,
+            self._header_notes,
+            self._settings.max_nesting,
+            self._settings.tunnels == "inner",
+        )
+        self._verdicts += np.bincount(packets["verdict"], minlength=len(REASONS))
+        return packets, int(packets["time_ns"].max(initial=-1))
+
+    def _after(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        if chunk.now_ns is not None:
+            yield from self._counted(self.meter.advance(chunk.now_ns))
+            yield from self._counted(self.meter.drain_finished())
+        self._update_account()
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.account.flows += batch.num_rows
+            yield batch
+
+    def _know_captures(self, chunk: Chunk) -> Links:
+        """The capture's number for each frame, or one number for all, after those that a saved state knew."""
+        if len(self.meter.captures) - self._captures_of_state != len(chunk.capture_names):
+            self.meter.captures = self.meter.captures[: self._captures_of_state] + chunk.capture_names
+        numbers = np.atleast_1d(np.asarray(chunk.frame_capture)).astype(np.int32)
+        return numbers + np.int32(self._captures_of_state)
+
+    def _update_account(self) -> None:
+        account = self.account
+        account.packets_in_flows = self.meter.packets_in_flows - self._already_metered
+        skipped = {REASONS[code]: int(self._verdicts[code]) for code in np.flatnonzero(self._verdicts) if code}
+        account.skipped = Counter(skipped)
+        account.notes = Counter(
+            {name: int(count) for name, count in zip(NOTES, self._header_notes, strict=True) if count}
+        )
+        account.notes.update(self.meter.notes())
+        account.packets = int(self._verdicts.sum())
+        account.details["open_flows"] = self.meter.open_flows

@@ -1,0 +1,63 @@
+"""Capture files and live interfaces as sources."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+
+from ..settings import SourceSettings
+from ..source import Account, Head, Input
+
+
+class PacketSource:
+    """Capture files (pcap, pcapng), in order of time; flows go on across files."""
+
+    name: ClassVar[str] = "packets"
+
+    @classmethod
+    def recognise(cls, head: Head) -> str | None:
+        from .captures.recognise import recognise
+
+        return recognise(head)
+
+    def __init__(self, inputs: Sequence[Input], settings: SourceSettings, *, state: Path | None = None) -> None:
+        self.account = Account()
+        self._inputs = inputs
+        self._settings = settings
+        self._state = state
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        from .captures.merge import merge_captures
+        from .pipeline import PacketPipeline
+
+        captures = merge_captures(self._inputs, read_ahead=False)
+        pipeline = PacketPipeline(
+            self._settings.packets, self._settings.meter, self.account, source=self.name, state=self._state
+        )
+        yield from pipeline.batches(captures)
+        self.account.packets += captures.skipped.total()
+        self.account.skipped.update(captures.skipped)
+        self.account.notes.update(captures.notes)
+        self.account.details["interfaces"] = captures.interfaces
+
+
+class LiveSource:
+    """One interface, until `stop` says so."""
+
+    name: ClassVar[str] = "packets"
+
+    def __init__(self, interface: str, settings: SourceSettings, *, stop: Callable[[], bool]) -> None:
+        self.account = Account()
+        self._interface = interface
+        self._settings = settings
+        self._stop = stop
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        from .live import LiveCapture
+        from .pipeline import PacketPipeline
+
+        capture = LiveCapture(self._interface, self._settings.packets, self._stop)
+        pipeline = PacketPipeline(self._settings.packets, self._settings.meter, self.account, source=self.name)
+        yield from pipeline.batches(capture)
+        self.account.notes.update(capture.notes)

@@ -1,0 +1,193 @@
+"""The way in: any paths → the flow table, each input read by the source that recognises its content."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import SettingError, UnrecognisedInput
+from ..flows.table import Flows
+from . import SOURCES
+from .inputs import PathLike, gather_inputs
+from .metering import CountedInput
+from .settings import SourceSettings
+from .source import Account, Input
+
+PREFERENCE = ("netflow", "sflow")  # where two recognise one input (export traffic in a capture), these come first
+READING_ORDER = ("packets", "netflow", "sflow")  # the rest follow by name
+
+
+def read(
+    paths: PathLike | Sequence[PathLike],
+    *,
+    settings: SourceSettings | None = None,
+    where: str | None = None,
+    asn: Path | None = None,
+    geo: Path | None = None,
+    state: Path | None = None,
+) -> Flows:
+    """All flows of all paths, in order of start. What was recognised and skipped is in `.account`."""
+    running = scan(paths, settings=settings, where=where, asn=asn, geo=geo, state=state)
+    batches = list(running)
+    return Flows.from_batches(batches, running.account).sort()
+
+
+def scan(
+    paths: PathLike | Sequence[PathLike],
+    *,
+    settings: SourceSettings | None = None,
+    where: str | None = None,
+    asn: Path | None = None,
+    geo: Path | None = None,
+    state: Path | None = None,
+) -> "Scan":
+    """The same in bounded memory: iterate over the batches, in the order in which flows end.
+
+    `where` is a DuckDB expression on one row. `asn` and `geo` are MMDB files that fill in AS numbers and countries.
+    `state` is a file that holds the flows still open: it is taken up where it exists, and written at the end in place
+    of ending them, so that a capture that is cut in two gives the same flows in two calls.
+    """
+    settings = settings or SourceSettings()
+    inputs = [CountedInput(item) for item in gather_inputs(paths)]
+    chosen = recognise_inputs(inputs, settings)
+    if state is not None and set(chosen) != {"packets"}:
+        raise SettingError("reading: a meter state goes with capture files only", hint="leave `--state` out")
+    return Scan(chosen, settings, where=where, asn=asn, geo=geo, state=state)
+
+
+class Scan:
+    """Iterates, once, over batches of the flow table. `account` is right after each batch, and whole at the end."""
+
+    def __init__(
+        self,
+        chosen: "dict[str, list[Recognised]]",
+        settings: SourceSettings,
+        *,
+        where: str | None,
+        asn: Path | None,
+        geo: Path | None,
+        state: Path | None,
+    ) -> None:
+        self.recognised = {item.input.name: item.words for items in chosen.values() for item in items}
+        self._inputs = [item.input for items in chosen.values() for item in items]
+        self._sources = [_open_source(name, items, settings, state) for name, items in chosen.items()]
+        self._where = where
+        self._asn = asn
+        self._geo = geo
+        self._filtered = 0
+
+    @property
+    def account(self) -> Account:
+        """What was read so far and where it went, over all sources."""
+        total = merged_account([source.account for source in self._sources])
+        total.recognised = dict(self.recognised)
+        if self._filtered:
+            total.notes["rows-filtered"] = self._filtered
+        return total
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the inputs so far, as they lie on the disk."""
+        return sum(item.bytes_read for item in self._inputs)
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Bytes to be taken in all, or None where an input has no known end."""
+        sizes = [item.size_bytes for item in self._inputs]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        batches = (batch for source in self._sources for batch in source.batches())
+        yield from self._filtered_batches(self._enriched(batches))
+
+    def _enriched(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        if self._asn is None and self._geo is None:
+            return batches
+        from ..flows.enrich import Enricher
+
+        enricher = Enricher(asn=self._asn, geo=self._geo)
+        return (enricher(batch) for batch in batches)
+
+    def _filtered_batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        if self._where is None:
+            yield from batches
+            return
+        from ..flows.filter import RowFilter
+        from ..flows.schema import arrow_schema
+
+        with RowFilter(self._where, arrow_schema()) as keep:
+            for batch in keep.over(batches):
+                self._filtered = keep.filtered
+                yield batch
+            self._filtered = keep.filtered
+
+
+class Recognised:
+    """One input, and what it was recognised as."""
+
+    def __init__(self, item: CountedInput, words: str) -> None:
+        self.input = item
+        self.words = words
+
+
+def recognise_inputs(inputs: Sequence[CountedInput], settings: SourceSettings) -> dict[str, list[Recognised]]:
+    """Inputs by the name of the source that reads them. One that nobody recognises is an error."""
+    sources = {name: SOURCES.load(name) for name in SOURCES.names()}
+    found: dict[str, list[Recognised]] = {}
+    for item in inputs:
+        head = item.head()
+        claims = {name: words for name, source in sources.items() if (words := source.recognise(head))}
+        claims = {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
+        if not claims:
+            raise UnrecognisedInput(
+                f"reading: `{item.name}` is nothing that Flowlore reads ({_what_it_looks_like(head.data)})",
+                hint="`flowlore plugins` lists the sources; for your own CSV or Parquet give a column map with "
+                "`--set tables.map=FILE.toml`",
+            )
+        name = min(claims, key=lambda name: (name not in PREFERENCE, name))
+        found.setdefault(name, []).append(Recognised(item, claims[name]))
+    order = [name for name in READING_ORDER if name in found]
+    return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+
+
+def merged_account(accounts: Sequence[Account]) -> Account:
+    """The sum of all accounts."""
+    total = Account()
+    for account in accounts:
+        total.packets += account.packets
+        total.packets_in_flows += account.packets_in_flows
+        total.records += account.records
+        total.records_in_flows += account.records_in_flows
+        total.flows += account.flows
+        total.skipped.update(account.skipped)
+        total.notes.update(account.notes)
+        total.details.update(account.details)
+    return total
+
+
+def _open_source(name: str, items: list[Recognised], settings: SourceSettings, state: Path | None) -> Any:
+    inputs: list[Input] = [item.input for item in items]
+    source = SOURCES.load(name)
+    return source(inputs, settings, state=state) if state is not None else source(inputs, settings)
+
+
+def _is_wanted(name: str, claims: dict[str, str], settings: SourceSettings) -> bool:
+    """Export traffic in a capture is read as records unless the settings say that it is traffic like any other."""
+    if "packets" not in claims or name not in ("packets", *PREFERENCE):
+        return True
+    netflow = getattr(settings, "netflow", None)
+    policy = netflow.from_captures if netflow is not None else "never"
+    return (name == "packets") == (policy == "never" or not any(other in claims for other in PREFERENCE))
+
+
+def _what_it_looks_like(data: bytes) -> str:
+    if not data:
+        return "it is empty"
+    if data.startswith(b"%PDF"):
+        return "it begins like a PDF"
+    printable = sum(32 <= byte < 127 or byte in (9, 10, 13) for byte in data[:512])
+    if printable > 0.95 * len(data[:512]):
+        line = data[:200].decode("ascii", "replace").splitlines()[0]
+        return f"text that begins with `{line[:60]}`"
+    return f"bytes that begin with {data[:8].hex(' ')}"
