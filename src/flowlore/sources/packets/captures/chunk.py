@@ -45,8 +45,10 @@ class Ring:
         self.max_frames = max_frames
         self._data: list[Bytes | None] = [None] * slots
         self._frames: list[Records | None] = [None] * slots
+        self._captures: list[FileOrdinals | None] = [None] * slots
         self._next_data = 0
         self._next_frames = 0
+        self._next_captures = 0
 
     def take_data(self, least_bytes: int = 0) -> Bytes:
         """The next buffer, larger than usual where `least_bytes` asks for it, this once."""
@@ -65,3 +67,12 @@ class Ring:
         if frames is None:
             frames = self._frames[slot] = np.empty(self.max_frames, FRAME)
         return frames
+
+    def take_captures(self) -> FileOrdinals:
+        """One number for each frame of a chunk."""
+        slot = self._next_captures
+        self._next_captures = (slot + 1) % len(self._captures)
+        captures = self._captures[slot]
+        if captures is None:
+            captures = self._captures[slot] = np.empty(self.max_frames, np.uint32)
+        return captures
