@@ -262,7 +262,7 @@ class Decoder:
             if session.would_change(news):
                 yield from self._data_blocks(session, work, begin, place, present)
                 session.learn(news)
-                begin = place + 1
+                begin = place if work.options else place + 1
         yield from self._data_blocks(session, work, begin, end, present)
 
     def _data_blocks(
