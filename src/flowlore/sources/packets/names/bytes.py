@@ -2,27 +2,27 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
+from .kernel import kernel
 
 
-@compiled
+@kernel
 def number8(data: Bytes, place: int) -> int:
     """One byte as a signed 64-bit number: what kernels count with."""
     return int(np.int64(data[place]))
 
 
-@compiled
+@kernel
 def number16(data: Bytes, place: int) -> int:
     return int(np.int64(data[place]) << 8 | np.int64(data[place + 1]))
 
 
-@compiled
+@kernel
 def number24(data: Bytes, place: int) -> int:
     return int(np.int64(data[place]) << 16 | np.int64(data[place + 1]) << 8 | np.int64(data[place + 2]))
 
 
-@compiled
+@kernel
 def number32(data: Bytes, place: int) -> int:
     return int(
         np.int64(data[place]) << 24

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
 from .bytes import number8, number16, number32
 from .dns import LONGEST_NAME
 from .items import put_app, put_text
+from .kernel import kernel
 from .tags import APP_PROTOCOLS, DHCP_HOSTNAME, DHCP_VENDOR, DONE, MORE, NOTHING
 
 APP_DHCP = APP_PROTOCOLS.index("dhcp")
@@ -19,7 +19,7 @@ OPTION6_VENDOR = 16
 OPTION6_FULL_NAME = 39
 
 
-@compiled
+@kernel
 def sniff_dhcp(data: Bytes, start: int, stop: int, out: Bytes) -> tuple[int, int]:
     """Options 12 and 60; 81 where 12 is absent."""
     if stop - start < OPTIONS or data[start] < 1 or data[start] > 2 or number32(data, start + 236) != COOKIE:
@@ -41,7 +41,7 @@ def sniff_dhcp(data: Bytes, start: int, stop: int, out: Bytes) -> tuple[int, int
         if end > stop:
             break
         at = end
-        if kind == OPTION_HOSTNAME or kind == OPTION_VENDOR:
+        if kind in (OPTION_HOSTNAME, OPTION_VENDOR):
             # Some clients count a closing zero.
             while end > value and data[end - 1] == 0:
                 end -= 1
@@ -61,7 +61,7 @@ def sniff_dhcp(data: Bytes, start: int, stop: int, out: Bytes) -> tuple[int, int
     return DONE if has_name else MORE, length
 
 
-@compiled
+@kernel
 def sniff_dhcp6(data: Bytes, start: int, stop: int, out: Bytes) -> tuple[int, int]:
     """Options 39 and 16 of messages between client and server; relayed ones are only recognised."""
     if stop - start < 8 or data[start] < 1 or data[start] > 13:
@@ -94,7 +94,7 @@ def sniff_dhcp6(data: Bytes, start: int, stop: int, out: Bytes) -> tuple[int, in
     return DONE if has_name else MORE, length
 
 
-@compiled
+@kernel
 def _put_full_name(data: Bytes, start: int, stop: int, is_wire_form: bool, out: Bytes, length: int) -> int:
     """A name in DNS form (it may lack its root, and holds no pointers that lead anywhere) or as plain text."""
     if not is_wire_form:

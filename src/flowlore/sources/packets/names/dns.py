@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes, Counts
 from .bytes import number8, number16, number32
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_app, put_number, put_text
+from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     CODE_WRITTEN,
@@ -47,7 +47,7 @@ ADDRESS_BYTES = 16
 TTL_BYTES = 4
 
 
-@compiled
+@kernel
 def dns_app(from_port: int, to_port: int) -> int:
     """Which form of DNS uses these UDP ports; 0 for none."""
     if from_port == 53 or to_port == 53:
@@ -61,7 +61,7 @@ def dns_app(from_port: int, to_port: int) -> int:
     return 0
 
 
-@compiled
+@kernel
 def sniff_dns(data: Bytes, start: int, stop: int, app: int, notes: Counts, out: Bytes) -> tuple[int, int]:
     """One datagram is one message."""
     length = read_message(data, start, stop, app, notes, out, 0)
@@ -74,7 +74,7 @@ def sniff_dns(data: Bytes, start: int, stop: int, app: int, notes: Counts, out: 
     return DONE if finished else MORE, length
 
 
-@compiled
+@kernel
 def sniff_dns_stream(
     data: Bytes, start: int, stop: int, is_forward: bool, memory: Bytes, notes: Counts, out: Bytes
 ) -> tuple[int, int]:
@@ -121,7 +121,7 @@ def sniff_dns_stream(
     return DONE if finished else MORE, length
 
 
-@compiled
+@kernel
 def read_message(data: Bytes, start: int, stop: int, app: int, notes: Counts, out: Bytes, length: int) -> int:
     """Append what one message says; -1 where it cannot be DNS."""
     if stop - start < HEADER or not _is_plausible(data, start, stop):
@@ -171,7 +171,7 @@ def read_message(data: Bytes, start: int, stop: int, app: int, notes: Counts, ou
     return _put_answers(data, start, stop, at, number16(data, start + 6), app == APP_MDNS, name, size, out, length)
 
 
-@compiled
+@kernel
 def decode_name(data: Bytes, start: int, stop: int, at: int, name: Bytes) -> tuple[int, int]:
     """Write the name at `at`, labels joined by dots, following pointers within the message `data[start:stop]`.
 
@@ -217,12 +217,12 @@ def decode_name(data: Bytes, start: int, stop: int, at: int, name: Bytes) -> tup
     return at + 1 if after < 0 else after, size
 
 
-@compiled
+@kernel
 def _is_plausible(data: Bytes, start: int, stop: int) -> bool:
     """Whether a header that DNS would write begins here."""
     flags = number16(data, start + 2)
     operation = (flags >> 11) & 15
-    if operation > 6 and operation != 15 or flags & 0x8000 == 0 and flags & 15 != 0:
+    if (operation > 6 and operation != 15) or (flags & 0x8000 == 0 and flags & 15 != 0):
         return False
     questions = number16(data, start + 4)
     if questions > MOST_QUESTIONS:
@@ -234,7 +234,7 @@ def _is_plausible(data: Bytes, start: int, stop: int) -> bool:
     return 5 * questions <= stop - start - HEADER and records <= 4096
 
 
-@compiled
+@kernel
 def _skip_name(data: Bytes, at: int, stop: int) -> int:
     """The place after the name, -1 where it is cut off or no name."""
     while at < stop:
@@ -249,7 +249,7 @@ def _skip_name(data: Bytes, at: int, stop: int) -> int:
     return -1
 
 
-@compiled
+@kernel
 def _put_answers(
     data: Bytes,
     start: int,
@@ -288,7 +288,7 @@ def _put_answers(
     return length
 
 
-@compiled
+@kernel
 def _put_answer(data: Bytes, at: int, width: int, ttl_s: int, name: Bytes, size: int, out: Bytes, length: int) -> int:
     if length + HEADER_BYTES + ADDRESS_BYTES + TTL_BYTES + min(size, LONGEST_TEXT) > out.size:
         return length

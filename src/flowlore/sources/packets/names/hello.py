@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes, Counts
 from .bytes import number8, number16, number24
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_number, put_server_name
 from .ja4 import is_grease, put_ja4
+from .kernel import kernel
 from .notes import ALPN_WRITTEN, FLAGS, SNI_WRITTEN
 from .tags import ALPN, TLS_VERSION
 
@@ -26,14 +26,15 @@ EXTENSION_ALPN = 16
 EXTENSION_VERSIONS = 43
 
 
-@compiled
+@kernel
 def read_client_hello(
     memory: Bytes, have: int, transport: int, ended: bool, notes: Counts, out: Bytes, length: int
 ) -> int:
     """Write what the ClientHello in `memory[:have]` says; return the new length of the items.
 
-    The message may still be growing (`ended` is false) or cut for good: names are written as soon as they are whole, the
-    version once the extensions are or nothing more will come, the fingerprint only for a whole and well-formed message.
+    The message may still be growing (`ended` is false) or cut for good: names are written as soon as they are
+    whole, the version once the extensions are or nothing more will come, the fingerprint only for a whole and
+    well-formed message.
     """
     if have < MESSAGE_HEADER + BODY_TO_SESSION + 1:
         return length
@@ -81,7 +82,7 @@ def read_client_hello(
                 if start + 3 <= stop:
                     first = start + 2
                     size = number8(memory, first)
-                    if 0 < size and first + 1 + size <= stop:
+                    if size > 0 and first + 1 + size <= stop:
                         alpn_first = number8(memory, first + 1)
                         alpn_last = number8(memory, first + size)
                 length = _put_alpn_list(memory, start, stop, notes, out, length)
@@ -124,7 +125,7 @@ def read_client_hello(
     )
 
 
-@compiled
+@kernel
 def read_server_hello(memory: Bytes, have: int, out: Bytes, length: int) -> int:
     """Write the version that the server chose; nothing where the extension that could say so is cut off."""
     if have < MESSAGE_HEADER + BODY_TO_SESSION + 1:
@@ -150,7 +151,7 @@ def read_server_hello(memory: Bytes, have: int, out: Bytes, length: int) -> int:
     return put_number(out, length, TLS_VERSION, version, 2)
 
 
-@compiled
+@kernel
 def _put_name(memory: Bytes, start: int, stop: int, transport: int, notes: Counts, out: Bytes, length: int) -> int:
     """The first host name of the server name extension."""
     if notes[FLAGS] & SNI_WRITTEN:
@@ -168,7 +169,7 @@ def _put_name(memory: Bytes, start: int, stop: int, transport: int, notes: Count
     return length
 
 
-@compiled
+@kernel
 def _put_alpn_list(memory: Bytes, start: int, stop: int, notes: Counts, out: Bytes, length: int) -> int:
     """Names of offered protocols with a comma between; those that pass 255 bytes are left out."""
     if notes[FLAGS] & ALPN_WRITTEN or length + HEADER_BYTES + 2 * LONGEST_TEXT + 1 > out.size:
@@ -195,7 +196,7 @@ def _put_alpn_list(memory: Bytes, start: int, stop: int, notes: Counts, out: Byt
     return begin + written
 
 
-@compiled
+@kernel
 def _highest_version(memory: Bytes, start: int, stop: int, transport: int) -> int:
     """The newest version of the list; DTLS counts downwards."""
     highest = 0
@@ -214,7 +215,7 @@ def _highest_version(memory: Bytes, start: int, stop: int, transport: int) -> in
     return highest
 
 
-@compiled
+@kernel
 def _copy_numbers(memory: Bytes, start: int, stop: int, numbers: np.ndarray) -> int:
     """Two-byte numbers without GREASE; returns how many."""
     count = 0

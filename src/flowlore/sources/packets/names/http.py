@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes, Counts
 from .items import put_app, put_server_name, put_text
+from .kernel import kernel
 from .notes import (
     AGENT_WRITTEN,
     CLIENT_READ,
@@ -34,8 +34,8 @@ LONGEST_KEPT_LINE = 1024  # of a line over several segments; longer ones hold ne
 NEWLINE = 10
 SPACE = 32
 METHODS = np.frombuffer(
-    b" GET POST HEAD PUT DELETE OPTIONS PATCH CONNECT TRACE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH"
-    b" SUBSCRIBE UNSUBSCRIBE NOTIFY PURGE RPC_IN_DATA RPC_OUT_DATA BITS_POST CCM_POST ",
+    b" GET POST HEAD PUT DELETE OPTIONS PATCH CONNECT TRACE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT"
+    b" SEARCH SUBSCRIBE UNSUBSCRIBE NOTIFY PURGE RPC_IN_DATA RPC_OUT_DATA BITS_POST CCM_POST ",
     dtype=np.uint8,
 ).copy()
 HTTP_MARK = np.frombuffer(b"HTTP/", dtype=np.uint8).copy()
@@ -49,9 +49,9 @@ HOST_FIELD = np.frombuffer(b"host:", dtype=np.uint8).copy()
 AGENT_FIELD = np.frombuffer(b"user-agent:", dtype=np.uint8).copy()
 
 
-@compiled
+@kernel
 def kind_of_first_line(data: Bytes, start: int, stop: int) -> int:
-    if stop - start < 5 or not 65 <= data[start] <= 90 or not 65 <= data[start + 1] <= 90 and data[start + 1] != 45:
+    if stop - start < 5 or not 65 <= data[start] <= 90 or (not 65 <= data[start + 1] <= 90 and data[start + 1] != 45):
         return NO_LINE
     if begins_with(data, start, stop, HTTP_MARK):
         return HTTP_RESPONSE
@@ -93,7 +93,7 @@ def kind_of_first_line(data: Bytes, start: int, stop: int) -> int:
     return HTTP_REQUEST if plausible else NO_LINE
 
 
-@compiled
+@kernel
 def sniff_http(
     data: Bytes, start: int, stop: int, is_forward: bool, memory: Bytes, notes: Counts, out: Bytes
 ) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def sniff_http(
     return DONE if finished else MORE, length
 
 
-@compiled
+@kernel
 def read_lines(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, length: int) -> tuple[int, int]:
     """Read whole header lines; return where the unfinished last one begins, and the new length of the items."""
     at = start
@@ -135,17 +135,17 @@ def read_lines(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, le
     return at, length
 
 
-@compiled
+@kernel
 def begins_with(data: Bytes, start: int, stop: int, mark: Bytes) -> bool:
     if stop - start < mark.size:
         return False
-    for step in range(mark.size):
-        if data[start + step] != mark[step]:
-            return False
-    return True
+    step = 0
+    while step < mark.size and data[start + step] == mark[step]:
+        step += 1
+    return step == mark.size
 
 
-@compiled
+@kernel
 def begins_with_word(data: Bytes, start: int, stop: int, mark: Bytes) -> bool:
     """Like `begins_with`, whatever the case of the data's letters; `mark` is in lower case."""
     if stop - start < mark.size:
@@ -157,7 +157,7 @@ def begins_with_word(data: Bytes, start: int, stop: int, mark: Bytes) -> bool:
     return True
 
 
-@compiled
+@kernel
 def find_newline(data: Bytes, start: int, stop: int) -> int:
     at = start
     while at < stop and data[at] != NEWLINE:
@@ -165,7 +165,7 @@ def find_newline(data: Bytes, start: int, stop: int) -> int:
     return at
 
 
-@compiled
+@kernel
 def _is_known_method(data: Bytes, start: int, space: int) -> bool:
     size = space - start
     for place in range(METHODS.size - size - 1):
@@ -179,10 +179,8 @@ def _is_known_method(data: Bytes, start: int, space: int) -> bool:
     return False
 
 
-@compiled
-def _read_segment(
-    data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts, out: Bytes, length: int
-) -> int:
+@kernel
+def _read_segment(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts, out: Bytes, length: int) -> int:
     """Lines within the segment are read in place; one that crosses segments is put together in `memory`."""
     at = start
     if notes[COLLECTED] > 0:
@@ -200,7 +198,7 @@ def _read_segment(
     return length
 
 
-@compiled
+@kernel
 def _keep(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts) -> None:
     have = int(notes[COLLECTED])
     count = min(stop - start, LONGEST_KEPT_LINE - have)
@@ -211,7 +209,7 @@ def _keep(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts) -> N
         notes[MEMORY_USED] = have + count
 
 
-@compiled
+@kernel
 def _read_line(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, length: int) -> int:
     """Read one line without its newline; an empty one ends the headers."""
     if stop > start and data[stop - 1] == 13:
@@ -235,7 +233,7 @@ def _read_line(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, le
     return length
 
 
-@compiled
+@kernel
 def _put_authority(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, length: int) -> int:
     """The host of a CONNECT line, if the line is whole."""
     end = start
@@ -244,7 +242,7 @@ def _put_authority(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes
     return length if end == stop else _put_host(data, start, end, notes, out, length)
 
 
-@compiled
+@kernel
 def _put_host(data: Bytes, start: int, stop: int, notes: Counts, out: Bytes, length: int) -> int:
     """A host without its port and without the brackets of an IPv6 address."""
     while start < stop and (data[start] == SPACE or data[start] == 9):

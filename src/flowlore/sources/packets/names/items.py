@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
+from .kernel import kernel
 from .tags import APP_PROTOCOL, SERVER_NAME, SERVER_NAME_FROM
 
 LONGEST_TEXT = 255
 HEADER_BYTES = 3  # tag and length
 
 
-@compiled
+@kernel
 def put_number(out: Bytes, length: int, tag: int, value: int, width: int) -> int:
     """Append a big-endian number of `width` bytes; return the new length of the items."""
     if length + HEADER_BYTES + width > out.size:
@@ -23,12 +23,12 @@ def put_number(out: Bytes, length: int, tag: int, value: int, width: int) -> int
     return length + HEADER_BYTES + width
 
 
-@compiled
+@kernel
 def put_app(out: Bytes, length: int, app: int) -> int:
     return put_number(out, length, APP_PROTOCOL, app, 1)
 
 
-@compiled
+@kernel
 def put_text(out: Bytes, length: int, tag: int, source: Bytes, start: int, stop: int, lower: bool) -> int:
     """Append `source[start:stop]` as clean text of at most 255 bytes; empty text is no item."""
     if stop <= start or length + HEADER_BYTES + min(stop - start, LONGEST_TEXT) > out.size:
@@ -40,7 +40,7 @@ def put_text(out: Bytes, length: int, tag: int, source: Bytes, start: int, stop:
     return length + HEADER_BYTES + size
 
 
-@compiled
+@kernel
 def put_server_name(out: Bytes, length: int, source: Bytes, start: int, stop: int, origin: int) -> int:
     """Append a server's name in lower case, and where it was read."""
     after = put_text(out, length, SERVER_NAME, source, start, stop, True)
@@ -49,7 +49,7 @@ def put_server_name(out: Bytes, length: int, source: Bytes, start: int, stop: in
     return put_number(out, after, SERVER_NAME_FROM, origin, 1)
 
 
-@compiled
+@kernel
 def copy_text(out: Bytes, place: int, source: Bytes, start: int, stop: int, lower: bool) -> int:
     """Copy at most 255 bytes of text; bytes that are neither printable ASCII nor valid UTF-8 become "?".
 
@@ -79,7 +79,7 @@ def copy_text(out: Bytes, place: int, source: Bytes, start: int, stop: int, lowe
     return written
 
 
-@compiled
+@kernel
 def character_bytes(source: Bytes, position: int, stop: int) -> int:
     """Bytes of the UTF-8 character at `position`; 0 where the byte there is not printable or not UTF-8."""
     first = source[position]

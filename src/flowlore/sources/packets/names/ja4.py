@@ -8,9 +8,9 @@ extensions with the signature algorithms in their order. GREASE values count now
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
 from .items import HEADER_BYTES
+from .kernel import kernel
 from .sha256 import DIGEST_BYTES, sha256
 from .tags import JA4
 
@@ -22,7 +22,7 @@ DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8).copy()
 TRANSPORTS = np.frombuffer(b"tdq", dtype=np.uint8).copy()
 
 
-@compiled
+@kernel
 def put_ja4(
     out: Bytes,
     length: int,
@@ -77,13 +77,13 @@ def put_ja4(
     return at + JA4_BYTES
 
 
-@compiled
+@kernel
 def is_grease(value: int) -> bool:
     """Whether the number is one of those that mean nothing (RFC 8701): 0x0a0a, 0x1a1a … 0xfafa."""
     return (value & 0x0F0F) == 0x0A0A and (value >> 8) == (value & 0xFF)
 
 
-@compiled
+@kernel
 def _put_version(out: Bytes, at: int, version: int) -> None:
     first, second = 48, 48
     if 0x0301 <= version <= 0x0304:
@@ -102,14 +102,14 @@ def _put_version(out: Bytes, at: int, version: int) -> None:
     out[at + 1] = np.uint8(second)
 
 
-@compiled
+@kernel
 def _put_count(out: Bytes, at: int, count: int) -> None:
     shown = min(count, 99)
     out[at] = np.uint8(48 + shown // 10)
     out[at + 1] = np.uint8(48 + shown % 10)
 
 
-@compiled
+@kernel
 def _put_alpn(out: Bytes, at: int, first: int, last: int) -> None:
     """The two bytes as they are if both are letters or digits, else the outermost hexadecimal digits of the two."""
     if first < 0:
@@ -123,12 +123,12 @@ def _put_alpn(out: Bytes, at: int, first: int, last: int) -> None:
         out[at + 1] = DIGITS[last & 15]
 
 
-@compiled
+@kernel
 def _is_letter_or_digit(value: int) -> bool:
     return 48 <= value <= 57 or 65 <= value <= 90 or 97 <= value <= 122
 
 
-@compiled
+@kernel
 def _sort(values: Numbers, count: int) -> None:
     """Shell sort: short code, and no input makes it slow."""
     gap = 1
@@ -145,7 +145,7 @@ def _sort(values: Numbers, count: int) -> None:
         gap //= 3
 
 
-@compiled
+@kernel
 def _put_list(text: Bytes, start: int, values: Numbers, count: int) -> int:
     """Write the numbers as four hexadecimal digits with commas between; return the end."""
     at = start
@@ -160,7 +160,7 @@ def _put_list(text: Bytes, start: int, values: Numbers, count: int) -> int:
     return at
 
 
-@compiled
+@kernel
 def _put_hash(out: Bytes, at: int, text: Bytes, length: int, digest: Bytes) -> None:
     """Twelve hexadecimal digits of the hash; zeros for an empty list."""
     if length == 0:

@@ -12,7 +12,6 @@ RESPONSES = 5  # DNS: responses seen
 FIRST_ID = 6  # DNS: identifier of the first query, plus one
 OTHER_COLLECTED = 4  # SSH: bytes of the reverse side collected
 QUIC_PACKETS = 4  # QUIC: Initial packets opened
-QUIC_STREAM_END = 5  # QUIC: highest byte of the CRYPTO stream seen
 
 PAYLOAD_CUT = 14  # written by the meter: 1 when bytes of this payload are missing at its end (snap length)
 MEMORY_USED = 15  # bytes of `memory` in use after a call; at 0 the meter need not keep the memory between calls
@@ -30,7 +29,6 @@ HOST_WRITTEN = 32
 AGENT_WRITTEN = 64
 QUERY_WRITTEN = 128
 CODE_WRITTEN = 256
-HELLO_BROKEN = 512
 
 # Handlers.
 TLS = 1
@@ -43,3 +41,4 @@ DHCP = 7
 DTLS = 8
 BANNER = 9  # a text protocol that may turn to TLS
 STUN = 10
+DHCP6 = 11

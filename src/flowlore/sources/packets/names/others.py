@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
 from .bytes import number8, number16, number24, number32
 from .http import begins_with
+from .kernel import kernel
 from .tags import APP_PROTOCOLS
 
 APP_STUN = APP_PROTOCOLS.index("stun")
@@ -38,7 +38,7 @@ EHLO_MARK = np.frombuffer(b"EHLO ", dtype=np.uint8).copy()
 LONGEST_BANNER = 512
 
 
-@compiled
+@kernel
 def stream_app(data: Bytes, start: int, stop: int) -> int:
     """Which protocol over TCP begins with these bytes, on whatever port; 0 for none."""
     size = stop - start
@@ -65,14 +65,16 @@ def stream_app(data: Bytes, start: int, stop: int) -> int:
     return 0
 
 
-@compiled
+@kernel
 def banner_app(data: Bytes, start: int, stop: int, from_port: int, to_port: int) -> int:
     """Which mail or file protocol says hello here; 0 for none."""
     first = data[start]
     if first == 42:
         return APP_IMAP if begins_with(data, start, stop, IMAP_MARK) else 0
     if first == 43:
-        is_pop3 = begins_with(data, start, stop, POP3_MARK) and (from_port == 110 or _holds(data, start, stop, POP_MARK))
+        is_pop3 = begins_with(data, start, stop, POP3_MARK) and (
+            from_port == 110 or _holds(data, start, stop, POP_MARK)
+        )
         return APP_POP3 if is_pop3 else 0
     if first == 50:
         # 220 is said by SMTP and by FTP: the text or the port decides.
@@ -89,7 +91,7 @@ def banner_app(data: Bytes, start: int, stop: int, from_port: int, to_port: int)
     return 0
 
 
-@compiled
+@kernel
 def datagram_app(data: Bytes, start: int, stop: int, from_port: int, to_port: int) -> int:
     """Which protocol over UDP this datagram is of; 0 for none."""
     if is_stun(data, start, stop):
@@ -101,7 +103,7 @@ def datagram_app(data: Bytes, start: int, stop: int, from_port: int, to_port: in
     return 0
 
 
-@compiled
+@kernel
 def is_stun(data: Bytes, start: int, stop: int) -> bool:
     size = stop - start
     if size < STUN_HEADER or data[start] & 0xC0 != 0:
@@ -110,7 +112,7 @@ def is_stun(data: Bytes, start: int, stop: int) -> bool:
     return number32(data, start + 4) == STUN_COOKIE and message & 3 == 0 and message <= size - STUN_HEADER
 
 
-@compiled
+@kernel
 def _is_ntp(data: Bytes, start: int, stop: int) -> bool:
     """Modes 1 to 5 have 48 bytes or more; control (6) has 12 or more, private (7) 8 or more."""
     size = stop - start
@@ -123,7 +125,7 @@ def _is_ntp(data: Bytes, start: int, stop: int) -> bool:
     return size >= 8 if mode == 7 else mode >= 1 and size >= 48
 
 
-@compiled
+@kernel
 def _is_snmp(data: Bytes, start: int, stop: int) -> bool:
     """A BER sequence that begins with the number of a version."""
     if stop - start < 8 or data[start] != 0x30:
@@ -137,7 +139,7 @@ def _is_snmp(data: Bytes, start: int, stop: int) -> bool:
     return at + 3 <= stop and data[at] == 2 and data[at + 1] == 1 and data[at + 2] <= 3
 
 
-@compiled
+@kernel
 def _is_rdp(data: Bytes, start: int, stop: int) -> bool:
     """TPKT with an X.224 connection request or confirm, and what RDP adds to it: a cookie or a negotiation."""
     size = stop - start
@@ -154,11 +156,11 @@ def _is_rdp(data: Bytes, start: int, stop: int) -> bool:
     return size == 19 and 1 <= rest <= 3 and data[start + 13] == 8 and data[start + 14] == 0
 
 
-@compiled
+@kernel
 def _holds(data: Bytes, start: int, stop: int, mark: Bytes) -> bool:
     """Whether a banner names its protocol, in upper case."""
     end = min(stop, start + LONGEST_BANNER)
-    for at in range(start, end):
-        if begins_with(data, at, end, mark):
-            return True
-    return False
+    at = start
+    while at < end and not begins_with(data, at, end, mark):
+        at += 1
+    return at < end

@@ -53,7 +53,10 @@ class Items(TypedDict, total=False):
 
 
 def decode_items(out: bytes) -> Items:
-    """Read items of tag, length, bytes; the last of a tag wins, answers gather. Raises ValueError where they do not fit."""
+    """Read items of tag, length, bytes; the last of a tag wins, answers gather.
+
+    Raises ValueError where they do not fit.
+    """
     items = Items()
     at = 0
     while at < len(out):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes
+from .kernel import kernel
 
 DIGEST_BYTES = 32
 BLOCK_BYTES = 64
@@ -32,7 +32,7 @@ ROUNDS = np.array(_first_bits(1 / 3, 64), dtype=np.uint32)
 BEGINNING = np.array(_first_bits(0.5, 8), dtype=np.uint32)
 
 
-@compiled
+@kernel
 def sha256(message: Bytes, length: int, digest: Bytes) -> None:
     """Write the digest of `message[:length]` to the first 32 bytes of `digest`."""
     state = np.empty(8, dtype=np.uint32)
@@ -57,7 +57,7 @@ def sha256(message: Bytes, length: int, digest: Bytes) -> None:
         digest[place] = np.uint8((state[place // 4] >> np.uint32(24 - 8 * (place % 4))) & np.uint32(255))
 
 
-@compiled
+@kernel
 def mix_block(state: np.ndarray, words: np.ndarray, message: Bytes, start: int) -> None:
     for place in range(16):
         at = start + 4 * place
@@ -98,7 +98,7 @@ def mix_block(state: np.ndarray, words: np.ndarray, message: Bytes, start: int) 
     state[7] = np.uint32(state[7] + h)
 
 
-@compiled
+@kernel
 def turned(word: np.uint32, count: int) -> np.uint32:
     """The word's bits, rotated right."""
     return np.uint32((word >> np.uint32(count)) | (word << np.uint32(32 - count)))

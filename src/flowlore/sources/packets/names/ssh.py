@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes, Counts
 from .http import begins_with, find_newline
 from .items import LONGEST_TEXT, put_app, put_text
+from .kernel import kernel
 from .notes import APP_WRITTEN, COLLECTED, FLAGS, MEMORY_USED, OTHER_COLLECTED
 from .tags import APP_PROTOCOLS, DONE, MORE, SSH_CLIENT, SSH_SERVER
 
@@ -15,7 +15,7 @@ SIDE_BYTES = 256
 READ = -1  # in place of a count: this side's line was read, or will not be
 
 
-@compiled
+@kernel
 def sniff_ssh(
     data: Bytes,
     start: int,
@@ -47,7 +47,7 @@ def sniff_ssh(
             line_stop = base + have
             if memory[line_stop - 1] == 13:
                 line_stop -= 1
-            is_server = from_port == 22 and to_port != 22 or (to_port != 22 and not is_forward)
+            is_server = (from_port == 22 and to_port != 22) or (to_port != 22 and not is_forward)
             length = put_text(out, length, SSH_SERVER if is_server else SSH_CLIENT, memory, base, line_stop, False)
             notes[counter] = READ
         else:

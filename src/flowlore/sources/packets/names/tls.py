@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
 from ..layout import Bytes, Counts
 from .bytes import number16, number24
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_TCP, SERVER_HELLO, read_client_hello, read_server_hello
 from .items import put_app, put_number
+from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     CLIENT_READ,
@@ -30,7 +30,7 @@ LONGEST_RECORD = 16384 + 2048
 APP_TLS = APP_PROTOCOLS.index("tls")
 
 
-@compiled
+@kernel
 def looks_like_tls(data: Bytes, start: int, stop: int) -> bool:
     """Whether a hello begins here, or a record of a session that began earlier."""
     size = stop - start
@@ -55,7 +55,7 @@ def looks_like_tls(data: Bytes, start: int, stop: int) -> bool:
     return 16 < record <= LONGEST_RECORD
 
 
-@compiled
+@kernel
 def looks_like_old_hello(data: Bytes, start: int, stop: int) -> bool:
     """A ClientHello in the form of SSL 2 that offers SSL 3 or TLS."""
     return (
@@ -70,7 +70,7 @@ def looks_like_old_hello(data: Bytes, start: int, stop: int) -> bool:
     )
 
 
-@compiled
+@kernel
 def sniff_old_hello(data: Bytes, start: int, is_forward: bool, notes: Counts, out: Bytes) -> tuple[int, int]:
     length = put_app(out, 0, APP_TLS)
     length = put_number(out, length, TLS_VERSION, number16(data, start + 3), 2)
@@ -79,7 +79,7 @@ def sniff_old_hello(data: Bytes, start: int, is_forward: bool, notes: Counts, ou
     return MORE, length
 
 
-@compiled
+@kernel
 def sniff_tls(
     data: Bytes, start: int, stop: int, is_forward: bool, memory: Bytes, notes: Counts, out: Bytes
 ) -> tuple[int, int]:
@@ -119,7 +119,7 @@ def sniff_tls(
     return MORE, length
 
 
-@compiled
+@kernel
 def _begin_collecting(notes: Counts, side: int) -> None:
     notes[SIDE] = side
     notes[COLLECTED] = 0
@@ -129,13 +129,13 @@ def _begin_collecting(notes: Counts, side: int) -> None:
     notes[MEMORY_USED] = 0
 
 
-@compiled
+@kernel
 def _read_message(memory: Bytes, ended: bool, notes: Counts, out: Bytes, length: int) -> int:
     have = int(notes[COLLECTED])
     if have < MESSAGE_HEADER + 2 or memory[4] != 3:
         return length
     kind = memory[0]
-    if notes[FLAGS] & (APP_WRITTEN | INSIDE) == 0 and (kind == CLIENT_HELLO or kind == SERVER_HELLO):
+    if notes[FLAGS] & (APP_WRITTEN | INSIDE) == 0 and kind in (CLIENT_HELLO, SERVER_HELLO):
         length = put_app(out, length, APP_TLS)
     notes[FLAGS] |= APP_WRITTEN
     if kind == CLIENT_HELLO:
@@ -145,7 +145,7 @@ def _read_message(memory: Bytes, ended: bool, notes: Counts, out: Bytes, length:
     return length
 
 
-@compiled
+@kernel
 def _collect(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts) -> bool:
     """Append the content of handshake records to `memory`, up to one whole message.
 

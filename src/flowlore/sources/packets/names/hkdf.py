@@ -1,0 +1,45 @@
+"""HMAC-SHA-256 (RFC 2104) and HKDF (RFC 5869), with the labels of TLS 1.3 (RFC 8446)."""
+
+import numpy as np
+
+from ..layout import Bytes
+from .kernel import kernel
+from .sha256 import BLOCK_BYTES, DIGEST_BYTES, sha256
+
+LONGEST_INFO = 96
+
+
+@kernel
+def hmac_sha256(key: Bytes, key_size: int, message: Bytes, size: int, digest: Bytes) -> None:
+    """Write the code of `message[:size]` under `key[:key_size]`; keys longer than a block are hashed first."""
+    inner = np.empty(BLOCK_BYTES + size, dtype=np.uint8)
+    outer = np.empty(BLOCK_BYTES + DIGEST_BYTES, dtype=np.uint8)
+    block = np.zeros(BLOCK_BYTES, dtype=np.uint8)
+    if key_size > BLOCK_BYTES:
+        sha256(key, key_size, block)
+    else:
+        for place in range(key_size):
+            block[place] = key[place]
+    for place in range(BLOCK_BYTES):
+        inner[place] = block[place] ^ 0x36
+        outer[place] = block[place] ^ 0x5C
+    for place in range(size):
+        inner[BLOCK_BYTES + place] = message[place]
+    sha256(inner, BLOCK_BYTES + size, digest)
+    for place in range(DIGEST_BYTES):
+        outer[BLOCK_BYTES + place] = digest[place]
+    sha256(outer, BLOCK_BYTES + DIGEST_BYTES, digest)
+
+
+@kernel
+def expand_label(secret: Bytes, label: Bytes, wanted: int, result: Bytes) -> None:
+    """HKDF-Expand-Label with an empty context, for at most one digest; `label` begins with "tls13 " and is short."""
+    info = np.empty(LONGEST_INFO, dtype=np.uint8)
+    info[0] = np.uint8(0)
+    info[1] = np.uint8(wanted)
+    info[2] = np.uint8(label.size)
+    for place in range(label.size):
+        info[3 + place] = label[place]
+    info[3 + label.size] = np.uint8(0)
+    info[4 + label.size] = np.uint8(1)  # the first block of HKDF-Expand
+    hmac_sha256(secret, DIGEST_BYTES, info, label.size + 5, result)
