@@ -3,18 +3,10 @@
 import numpy as np
 
 from ....flows.compiled import compiled
-from ..layout import Counts, Records
+from ..layout import Records
 from . import notes
-from .network import Words
 from .walk import (
-    FRAGMENT_ID,
-    FRAGMENT_PROTOCOL,
-    INNER_VLAN,
-    TIME_NS,
-    TUNNEL,
-    TUNNEL_ID,
-    VLAN,
-    note,
+    Walk,
 )
 
 # Which datagram (as its own IP header and the link name it), and the flow that its first fragment made.
@@ -55,27 +47,27 @@ def new_fragment_table(capacity: int) -> Records:
 
 
 @compiled
-def remember_first(fragments: Records, walk: Counts, addresses: Words) -> int:
+def remember_first(fragments: Records, walk: Walk) -> int:
     """Enter the datagram of a first fragment and return its place; its flow is filled in by `set_flow`."""
-    first = _first_way(fragments, walk, addresses)
-    place, oldest = -1, first
+    first = _first_way(fragments, walk)
+    place, oldest = -1, -1
     for way in range(first, first + WAYS):
-        if _is_same(fragments, way, walk, addresses) or (place < 0 and _is_free(fragments, way, walk[TIME_NS])):
+        if _is_same(fragments, way, walk) or (place < 0 and _is_free(fragments, way, walk["time_ns"])):
             place = way
-        if fragments[way]["time_ns"] < fragments[oldest]["time_ns"]:
+        if oldest < 0 or fragments[way]["time_ns"] < fragments[oldest]["time_ns"]:
             oldest = way
     if place < 0:
         place = oldest
-        note(walk, notes.FRAGMENTS_EVICTED)
+        walk["pending_notes"] |= notes.FRAGMENTS_EVICTED
     entry = fragments[place]
-    entry["time_ns"] = walk[TIME_NS]
-    entry["src_high"] = addresses[0]
-    entry["src_low"] = addresses[1]
-    entry["dst_high"] = addresses[2]
-    entry["dst_low"] = addresses[3]
+    entry["time_ns"] = walk["time_ns"]
+    entry["src_high"] = walk["src_high"]
+    entry["src_low"] = walk["src_low"]
+    entry["dst_high"] = walk["dst_high"]
+    entry["dst_low"] = walk["dst_low"]
     entry["scope"] = _scope(walk)
-    entry["identification"] = walk[FRAGMENT_ID]
-    entry["outer_tunnel_id"] = walk[TUNNEL_ID]
+    entry["identification"] = walk["fragment_id"]
+    entry["outer_tunnel_id"] = walk["tunnel_id"]
     entry["used"] = 1
     return place
 
@@ -117,36 +109,36 @@ def join_flow(fragments: Records, place: int, packets: Records, packet: int) -> 
 
 
 @compiled
-def find_first(fragments: Records, walk: Counts, addresses: Words) -> int:
+def find_first(fragments: Records, walk: Walk) -> int:
     """The place of the first fragment of the datagram that a later one belongs to; -1 where it is not known."""
-    first = _first_way(fragments, walk, addresses)
+    first = _first_way(fragments, walk)
     for way in range(first, first + WAYS):
-        if _is_same(fragments, way, walk, addresses) and not _is_free(fragments, way, walk[TIME_NS]):
+        if _is_same(fragments, way, walk) and not _is_free(fragments, way, walk["time_ns"]):
             return way
     return -1
 
 
 @compiled
-def _first_way(fragments: Records, walk: Counts, addresses: Words) -> int:
-    word = addresses[0] ^ addresses[1] ^ (addresses[2] * np.uint64(3)) ^ (addresses[3] * np.uint64(5))
-    word = (word ^ np.uint64(walk[FRAGMENT_ID])) * np.uint64(0x9E3779B97F4A7C15) ^ _scope(walk)
+def _first_way(fragments: Records, walk: Walk) -> np.int64:
+    word = walk["src_high"] ^ walk["src_low"] ^ (walk["dst_high"] * np.uint64(3)) ^ (walk["dst_low"] * np.uint64(5))
+    word = (word ^ np.uint64(walk["fragment_id"])) * np.uint64(0x9E3779B97F4A7C15) ^ _scope(walk)
     word = (word ^ (word >> np.uint64(32))) * np.uint64(0xC2B2AE3D27D4EB4F)
     groups = np.uint64(len(fragments) // WAYS)
     return np.int64((word >> np.uint64(32)) % groups) * WAYS
 
 
 @compiled
-def _is_same(fragments: Records, place: int, walk: Counts, addresses: Words) -> bool:
+def _is_same(fragments: Records, place: int, walk: Walk) -> bool:
     entry = fragments[place]
     return bool(
         entry["used"] != 0
-        and entry["src_low"] == addresses[1]
-        and entry["dst_low"] == addresses[3]
-        and entry["identification"] == walk[FRAGMENT_ID]
-        and entry["src_high"] == addresses[0]
-        and entry["dst_high"] == addresses[2]
+        and entry["src_low"] == walk["src_low"]
+        and entry["dst_low"] == walk["dst_low"]
+        and entry["identification"] == walk["fragment_id"]
+        and entry["src_high"] == walk["src_high"]
+        and entry["dst_high"] == walk["dst_high"]
         and entry["scope"] == _scope(walk)
-        and entry["outer_tunnel_id"] == walk[TUNNEL_ID]
+        and entry["outer_tunnel_id"] == walk["tunnel_id"]
     )
 
 
@@ -157,6 +149,8 @@ def _is_free(fragments: Records, place: int, time_ns: int) -> bool:
 
 
 @compiled
-def _scope(walk: Counts) -> np.uint64:
+def _scope(walk: Walk) -> np.uint64:
     """Protocol, tunnel and VLANs, within which identifications are told apart."""
-    return np.uint64(walk[FRAGMENT_PROTOCOL] | (walk[TUNNEL] << 8) | (walk[VLAN] << 16) | (walk[INNER_VLAN] << 32))
+    return np.uint64(
+        walk["fragment_protocol"] | (walk["tunnel"] << 8) | (walk["vlan"] << 16) | (walk["inner_vlan"] << 32)
+    )

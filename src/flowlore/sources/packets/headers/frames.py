@@ -8,59 +8,27 @@ import numpy as np
 
 from ....flows.compiled import compiled
 from ..layout import NO_MPLS, NO_VLAN, Bytes, Counts, Records
-from . import notes as note_places
+from . import notes as note_bits
 from .fragments import find_first, join_flow, new_fragment_table, remember_first, set_flow
 from .keys import hash_key, key_tunnel_id, scope_word
 from .links import BOTH_KNOWN, first_layer, read_link_layer
-from .network import Words, read_ip
-from .network_order import u16, u32, u48
+from .network import read_ip
+from .network_order import as_int, u8, u16, u32, u48, u64
 from .notes import NOTES
 from .transport import TCP, UDP, read_transport
 from .tunnels import enter_tunnel, is_tunnel_port
 from .walk import (
-    ACKNOWLEDGEMENT,
     BAD_TIME,
-    DST_MAC,
-    DST_PORT,
-    END,
     FIRST_FRAGMENT,
-    FIRST_FRAGMENT_ENTRIES,
-    FIRST_FRAGMENTS,
-    FIRST_FRAGMENTS_LIMIT,
-    FOLLOW_TUNNELS,
-    FRAGMENT,
-    HAS_MACS,
-    INNER_VLAN,
     IP,
-    IP_BYTES,
-    IS_WRITTEN,
-    KIND,
     LATER_FRAGMENT,
-    NESTING_LIMIT,
-    PAYLOAD_BYTES,
-    PAYLOAD_START,
-    PENDING_NOTES,
-    PROTOCOL,
-    SEQUENCE,
-    SRC_MAC,
-    SRC_PORT,
     STOP,
-    TCP_FLAGS,
     TOO_MANY_HEADERS,
-    TOP_LABEL,
-    TOS,
-    TTL,
-    TUNNEL,
-    TUNNEL_ID,
     UNKNOWN_LINK_TYPE,
-    VERDICT,
-    VLAN,
-    WALK_LENGTH,
-    WINDOW,
+    WALK,
     ZERO_LENGTH_RECORD,
+    Walk,
     begin,
-    note,
-    stop,
 )
 from .wireless import read_wireless_layer
 
@@ -69,6 +37,7 @@ __all__ = ["NOTES", "new_fragment_table", "parse_frames"]
 _WIRELESS_LAYERS = (11, 12, 13, 14, 15)
 _MAPPED = np.uint64(0xFFFF00000000)
 _NONE = np.uint64(0)
+_NO_VLAN, _NO_TUNNEL = np.uint16(NO_VLAN), np.uint8(0)  # typed, so that Numba makes no new version for a literal
 _STEPS_PER_HEADER = 4  # layers that one tag or tunnel can lead through
 
 
@@ -89,59 +58,73 @@ def parse_frames(
     has a counter for each of `NOTES`. `max_nesting` bounds tags, tunnels and extension headers in a frame. With
     `follow_tunnels` the innermost IP header makes the flow, else the outermost.
     """
-    walk = np.zeros(WALK_LENGTH, np.int64)
-    addresses = np.zeros(4, np.uint64)
-    walk[NESTING_LIMIT] = max_nesting
-    walk[FOLLOW_TUNNELS] = np.int64(follow_tunnels)
+    walks = np.zeros(1, WALK)  # its one record is asked for anew each time: a record does not keep its array alive
+    walks[0]["nesting_limit"] = max_nesting
+    walks[0]["follow_tunnels"] = np.int64(follow_tunnels)
     for place in range(len(frames)):
         if not _parse_usual(data, frames, packets, place):
-            parse_frame(data, frames, packets, place, fragments, notes, walk, addresses)
+            parse_frame(data, frames, packets, place, fragments, notes, walks[0])
 
 
 @compiled
 def _parse_usual(data: Bytes, frames: Records, packets: Records, place: int) -> bool:
-    """Read untagged Ethernet, IPv4 without options and whole TCP or UDP headers. False, with nothing written, where a
-    frame is anything else, or odd in any way."""
-    frame = frames[place]
-    start, captured, wire = np.int64(frame["start"]), np.int64(frame["captured"]), np.int64(frame["wire"])
+    """Read Ethernet with at most one tag, IP without options or extensions, and whole TCP or UDP headers.
+
+    False, with nothing written, where a frame is anything else, or odd in any way.
+    """
+    frame, packet = frames[place], packets[place]
+    start, captured, wire = as_int(frame["start"]), as_int(frame["captured"]), as_int(frame["wire"])
+    end = start + captured
     if captured < 42 or frame["link"] != 1 or frame["time_ns"] < 0:
         return False
-    if u32(data, start + 12) >> 8 != 0x080045:
+    kind, ip, vlan = u16(data, start + 12), start + 14, NO_VLAN
+    if kind == 0x8100:
+        vlan, kind, ip = u16(data, start + 14) & 0x0FFF, u16(data, start + 16), start + 18
+    if kind == 0x0800:
+        transport = ip + 20
+        if end < transport + 8 or data[ip] != 0x45 or u16(data, ip + 6) & 0x3FFF:
+            return False
+        total, protocol, ttl, tos = u16(data, ip + 2), u8(data, ip + 9), u8(data, ip + 8), u8(data, ip + 1)
+        src_high, src_low = _NONE, _MAPPED | np.uint64(u32(data, ip + 12))
+        dst_high, dst_low = _NONE, _MAPPED | np.uint64(u32(data, ip + 16))
+    elif kind == 0x86DD:
+        transport = ip + 40
+        if end < transport + 8 or data[ip] & 0xF0 != 0x60:
+            return False
+        total, protocol, ttl, tos = u16(data, ip + 4) + 40, u8(data, ip + 6), u8(data, ip + 7), u16(data, ip) >> 4 & 255
+        src_high, src_low = u64(data, ip + 8), u64(data, ip + 16)
+        dst_high, dst_low = u64(data, ip + 24), u64(data, ip + 32)
+    else:
         return False
-    total = u16(data, start + 16)
-    if u16(data, start + 20) & 0x3FFF or total + 14 > wire:
-        return False
-    protocol = np.int64(data[np.uint64(start + 23)])
-    ends = u32(data, start + 34)
+    ip_end = ip + total
+    ends = u32(data, transport)
     src_port, dst_port = ends >> 16, ends & 0xFFFF
     sequence, acknowledgement, window, flags = 0, 0, 0, 0
     if protocol == TCP:
-        if captured < 54:
+        if end < transport + 20:
             return False
-        control = u32(data, start + 46)
-        header = 20 + (control >> 28) * 4
-        if header < 40 or total < header:
+        control = u32(data, transport + 12)
+        header = (control >> 28) * 4
+        if header < 20:
             return False
-        payload_bytes = total - header
-        sequence, acknowledgement = u32(data, start + 38), u32(data, start + 42)
+        sequence, acknowledgement = u32(data, transport + 4), u32(data, transport + 8)
         flags, window = (control >> 16) & 0xFF, control & 0xFFFF
     elif protocol == UDP:
-        header = 28
-        if total < header or u16(data, start + 38) != total - 20 or is_tunnel_port(src_port, dst_port):
+        header = 8
+        if u16(data, transport + 4) != ip_end - transport or is_tunnel_port(src_port, dst_port):
             return False
-        payload_bytes = total - header
     else:
         return False
-    payload_start = start + min(14 + header, captured)
-    src_low = _MAPPED | np.uint64(u32(data, start + 26))
-    dst_low = _MAPPED | np.uint64(u32(data, start + 30))
-    scope = scope_word(protocol, NO_VLAN, NO_VLAN, 0)
-    packet = packets[place]
+    payload = transport + header
+    if ip_end < payload or ip_end > start + wire:
+        return False
+    payload_start = min(payload, end)
+    scope = scope_word(protocol, vlan, as_int(_NO_VLAN), as_int(_NO_TUNNEL))
     packet["time_ns"] = frame["time_ns"]
-    packet["key_hash"] = hash_key(_NONE, src_low, _NONE, dst_low, src_port, dst_port, scope, _NONE)
-    packet["src_high"] = _NONE
+    packet["key_hash"] = hash_key(src_high, src_low, dst_high, dst_low, src_port, dst_port, scope, _NONE)
+    packet["src_high"] = src_high
     packet["src_low"] = src_low
-    packet["dst_high"] = _NONE
+    packet["dst_high"] = dst_high
     packet["dst_low"] = dst_low
     packet["src_mac"] = u48(data, start + 6)
     packet["dst_mac"] = u48(data, start)
@@ -150,19 +133,19 @@ def _parse_usual(data: Bytes, frames: Records, packets: Records, place: int) -> 
     packet["acknowledgement"] = acknowledgement
     packet["frame_bytes"] = wire
     packet["ip_bytes"] = total
-    packet["payload_bytes"] = payload_bytes
-    packet["payload_captured"] = max(min(start + captured, start + 14 + total) - payload_start, 0)
+    packet["payload_bytes"] = ip_end - payload
+    packet["payload_captured"] = max(min(end, ip_end) - payload_start, 0)
     packet["tunnel_id"] = 0
     packet["mpls"] = NO_MPLS
     packet["src_port"] = src_port
     packet["dst_port"] = dst_port
     packet["window"] = window
-    packet["vlan"] = NO_VLAN
+    packet["vlan"] = vlan
     packet["inner_vlan"] = NO_VLAN
     packet["protocol"] = protocol
     packet["tcp_flags"] = flags
-    packet["ttl"] = data[np.uint64(start + 22)]
-    packet["tos"] = data[np.uint64(start + 15)]
+    packet["ttl"] = ttl
+    packet["tos"] = tos
     packet["tunnel"] = 0
     packet["has_macs"] = BOTH_KNOWN
     packet["verdict"] = 0
@@ -177,37 +160,30 @@ def parse_frame(
     place: int,
     fragments: Records,
     notes: Counts,
-    walk: Counts,
-    addresses: Words,
+    walk: Walk,
 ) -> None:
     """Read any frame, layer by layer."""
     frame = frames[place]
-    captured, time_ns = np.int64(frame["captured"]), frame["time_ns"]
-    begin(walk, frame["start"], captured, max(np.int64(frame["wire"]), captured), time_ns)
-    walk[KIND] = first_layer(np.int64(frame["link"]))
-    if time_ns < 0:
-        stop(walk, BAD_TIME)
-    elif captured == 0:
-        stop(walk, ZERO_LENGTH_RECORD)
-    elif walk[KIND] == STOP:
-        stop(walk, UNKNOWN_LINK_TYPE)
-    steps = _STEPS_PER_HEADER * (walk[NESTING_LIMIT] + 2)
-    while walk[KIND] != STOP:
+    captured, time_ns = as_int(frame["captured"]), frame["time_ns"]
+    begin(walk, frame["start"], captured, max(as_int(frame["wire"]), captured), time_ns)
+    layer, is_written = _first_layer(frames, place), False
+    steps = _STEPS_PER_HEADER * (walk["nesting_limit"] + 2)
+    while layer > STOP:
         steps -= 1
         if steps < 0:
-            stop(walk, TOO_MANY_HEADERS)
-        elif walk[KIND] >= IP:
-            _take_ip(data, packets, place, frames, fragments, walk, addresses)
-        elif walk[KIND] in _WIRELESS_LAYERS:
-            read_wireless_layer(data, walk, walk[KIND])
+            layer = -TOO_MANY_HEADERS
+        elif layer >= IP:
+            layer, is_flow = _take_ip(data, frames, packets, place, fragments, walk, layer)
+            is_written |= is_flow
+        elif layer in _WIRELESS_LAYERS:
+            layer = read_wireless_layer(data, walk, layer)
         else:
-            read_link_layer(data, walk, walk[KIND])
-    if not walk[IS_WRITTEN]:
-        _write_rejected(frames, packets, place, walk[VERDICT])
-    elif walk[VERDICT]:
-        note(walk, note_places.TUNNEL_WITHOUT_IP)
-    pending = walk[PENDING_NOTES]
-    counter = 0
+            layer = read_link_layer(data, walk, layer)
+    if not is_written:
+        _write_rejected(frames, packets, place, -layer)
+    elif layer < 0:
+        walk["pending_notes"] |= note_bits.TUNNEL_WITHOUT_IP
+    pending, counter = walk["pending_notes"], 0
     while pending:
         notes[counter] += pending & 1
         pending >>= 1
@@ -215,78 +191,101 @@ def parse_frame(
 
 
 @compiled
-def _take_ip(
-    data: Bytes, packets: Records, place: int, frames: Records, fragments: Records, walk: Counts, addresses: Words
-) -> None:
-    """Read one IP packet; if it is whole enough to make a flow, it makes it, in the place of one further out."""
-    walk[VERDICT] = 0
-    if not read_ip(data, walk, addresses, walk[KIND]):
-        return
-    if walk[FRAGMENT]:
-        note(walk, note_places.FRAGMENTS)
-    if not read_transport(data, walk):
-        return
-    _write_packet(frames, packets, place, walk, addresses)
-    walk[IS_WRITTEN] = 1
-    if walk[FRAGMENT] == LATER_FRAGMENT:
-        entry = find_first(fragments, walk, addresses)
-        if entry < 0:
-            note(walk, note_places.FRAGMENTS_WITHOUT_FIRST)
-        else:
-            join_flow(fragments, entry, packets, place)
-    elif walk[FRAGMENT] == FIRST_FRAGMENT and walk[FIRST_FRAGMENTS] < FIRST_FRAGMENTS_LIMIT:
-        walk[FIRST_FRAGMENT_ENTRIES + walk[FIRST_FRAGMENTS]] = remember_first(fragments, walk, addresses)
-        walk[FIRST_FRAGMENTS] += 1
-    for entry in range(walk[FIRST_FRAGMENTS]):
-        set_flow(fragments, walk[FIRST_FRAGMENT_ENTRIES + entry], packets, place)
-    if walk[FOLLOW_TUNNELS] and walk[FRAGMENT] != LATER_FRAGMENT:
-        enter_tunnel(data, walk)
-    else:
-        stop(walk, 0)
+def _first_layer(frames: Records, place: int) -> int:
+    frame = frames[place]
+    if frame["time_ns"] < 0:
+        return -BAD_TIME
+    if frame["captured"] == 0:
+        return -ZERO_LENGTH_RECORD
+    layer = first_layer(as_int(frame["link"]))
+    return -UNKNOWN_LINK_TYPE if layer == STOP else layer
 
 
 @compiled
-def _write_packet(frames: Records, packets: Records, place: int, walk: Counts, addresses: Words) -> None:
+def _take_ip(
+    data: Bytes,
+    frames: Records,
+    packets: Records,
+    place: int,
+    fragments: Records,
+    walk: Walk,
+    kind: int,
+) -> tuple[int, bool]:
+    """Read one IP packet. If it is whole enough to make a flow, it does, in the place of one further out.
+
+    The layer that it carries (or minus the reason why there is none), and whether it made a flow.
+    """
+    reason = read_ip(data, walk, kind)
+    if reason:
+        return -reason, False
+    if walk["fragment"]:
+        walk["pending_notes"] |= note_bits.FRAGMENTS
+    reason = read_transport(data, walk)
+    if reason:
+        return -reason, False
+    _write_packet(frames, packets, place, walk)
+    if walk["fragment"] == LATER_FRAGMENT:
+        entry = find_first(fragments, walk)
+        if entry < 0:
+            walk["pending_notes"] |= note_bits.FRAGMENTS_WITHOUT_FIRST
+        else:
+            join_flow(fragments, entry, packets, place)
+        return STOP, True
+    if walk["fragment"] == FIRST_FRAGMENT:
+        entry = remember_first(fragments, walk)
+        if walk["outer_entry"] < 0:
+            walk["outer_entry"] = entry
+        else:
+            walk["inner_entry"] = entry
+    if walk["outer_entry"] >= 0:
+        set_flow(fragments, walk["outer_entry"], packets, place)
+    if walk["inner_entry"] >= 0:
+        set_flow(fragments, walk["inner_entry"], packets, place)
+    return enter_tunnel(data, walk) if walk["follow_tunnels"] else STOP, True
+
+
+@compiled
+def _write_packet(frames: Records, packets: Records, place: int, walk: Walk) -> None:
     frame, packet = frames[place], packets[place]
-    scope = scope_word(walk[PROTOCOL], walk[VLAN], walk[INNER_VLAN], walk[TUNNEL])
+    scope = scope_word(walk["protocol"], walk["vlan"], walk["inner_vlan"], walk["tunnel"])
     packet["time_ns"] = frame["time_ns"]
     packet["key_hash"] = hash_key(
-        addresses[0],
-        addresses[1],
-        addresses[2],
-        addresses[3],
-        walk[SRC_PORT],
-        walk[DST_PORT],
+        walk["src_high"],
+        walk["src_low"],
+        walk["dst_high"],
+        walk["dst_low"],
+        walk["src_port"],
+        walk["dst_port"],
         scope,
-        key_tunnel_id(walk[TUNNEL], walk[TUNNEL_ID]),
+        key_tunnel_id(walk["tunnel"], walk["tunnel_id"]),
     )
-    packet["src_high"] = addresses[0]
-    packet["src_low"] = addresses[1]
-    packet["dst_high"] = addresses[2]
-    packet["dst_low"] = addresses[3]
-    packet["src_mac"] = walk[SRC_MAC]
-    packet["dst_mac"] = walk[DST_MAC]
-    payload_start = min(walk[PAYLOAD_START], walk[END])
+    packet["src_high"] = walk["src_high"]
+    packet["src_low"] = walk["src_low"]
+    packet["dst_high"] = walk["dst_high"]
+    packet["dst_low"] = walk["dst_low"]
+    packet["src_mac"] = walk["src_mac"]
+    packet["dst_mac"] = walk["dst_mac"]
+    payload_start = min(walk["payload_start"], walk["end"])
     packet["payload_start"] = payload_start
-    packet["sequence"] = walk[SEQUENCE]
-    packet["acknowledgement"] = walk[ACKNOWLEDGEMENT]
+    packet["sequence"] = walk["sequence"]
+    packet["acknowledgement"] = walk["acknowledgement"]
     packet["frame_bytes"] = frame["wire"]
-    packet["ip_bytes"] = walk[IP_BYTES]
-    packet["payload_bytes"] = walk[PAYLOAD_BYTES]
-    packet["payload_captured"] = min(walk[PAYLOAD_BYTES], walk[END] - payload_start)
-    packet["tunnel_id"] = walk[TUNNEL_ID]
-    packet["mpls"] = walk[TOP_LABEL]
-    packet["src_port"] = walk[SRC_PORT]
-    packet["dst_port"] = walk[DST_PORT]
-    packet["window"] = walk[WINDOW]
-    packet["vlan"] = walk[VLAN]
-    packet["inner_vlan"] = walk[INNER_VLAN]
-    packet["protocol"] = walk[PROTOCOL]
-    packet["tcp_flags"] = walk[TCP_FLAGS]
-    packet["ttl"] = walk[TTL]
-    packet["tos"] = walk[TOS]
-    packet["tunnel"] = walk[TUNNEL]
-    packet["has_macs"] = walk[HAS_MACS]
+    packet["ip_bytes"] = walk["ip_bytes"]
+    packet["payload_bytes"] = walk["payload_bytes"]
+    packet["payload_captured"] = min(walk["payload_bytes"], walk["end"] - payload_start)
+    packet["tunnel_id"] = walk["tunnel_id"]
+    packet["mpls"] = walk["top_label"]
+    packet["src_port"] = walk["src_port"]
+    packet["dst_port"] = walk["dst_port"]
+    packet["window"] = walk["window"]
+    packet["vlan"] = walk["vlan"]
+    packet["inner_vlan"] = walk["inner_vlan"]
+    packet["protocol"] = walk["protocol"]
+    packet["tcp_flags"] = walk["tcp_flags"]
+    packet["ttl"] = walk["ttl"]
+    packet["tos"] = walk["tos"]
+    packet["tunnel"] = walk["tunnel"]
+    packet["has_macs"] = walk["has_macs"]
     packet["verdict"] = 0
 
 

@@ -1,23 +1,17 @@
 """Link layers: from the first byte of a frame, or of what a tunnel carries, to the IP header."""
 
-import numpy as np
-
 from ....flows.compiled import compiled
-from ..layout import NO_MPLS, NO_VLAN, Bytes, Counts
-from .network_order import u16, u32, u32_little, u48
+from ..layout import NO_MPLS, NO_VLAN, Bytes
+from .network_order import u8, u16, u16_little, u24, u32, u32_little, u48
 from .walk import (
     AVS,
     CISCO_HDLC,
     COOKED_V1,
     COOKED_V2,
     CUT_LINK_HEADER,
-    DST_MAC,
-    END,
     ETHERNET,
     ETHERTYPE,
     FDDI,
-    HAS_MACS,
-    INNER_VLAN,
     IP,
     IPV4,
     IPV6,
@@ -26,24 +20,18 @@ from .walk import (
     NETFILTER_LOG,
     NOT_IP,
     NULL,
-    OFFSET,
     PPI,
     PPP,
     PPP_CONTROL,
     PPPOE,
     PRISM,
     RADIOTAP,
-    SRC_MAC,
     STOP,
-    TOP_LABEL,
-    VALUE,
-    VLAN,
+    TOO_MANY_HEADERS,
     WIRELESS,
+    Walk,
     bound,
-    go_on,
-    holds,
     nest,
-    stop,
 )
 
 SOURCE_KNOWN, BOTH_KNOWN = 1, 3
@@ -94,275 +82,267 @@ def first_layer(link: int) -> int:
 
 
 @compiled
-def read_link_layer(data: Bytes, walk: Counts, kind: int) -> None:
-    """Read one header of the wired link layers."""
+def read_link_layer(data: Bytes, walk: Walk, kind: int) -> int:
+    """Read one header of the wired link layers. The next layer, or minus the reason why there is none."""
     if kind == ETHERNET:
-        _read_ethernet(data, walk)
-    elif kind == ETHERTYPE:
-        _read_ethertype(data, walk)
-    elif kind == LLC:
-        _read_llc(data, walk)
-    elif kind == MPLS:
-        _read_mpls(data, walk)
-    elif kind == PPPOE:
-        _read_pppoe(data, walk)
-    elif kind == PPP:
-        _read_ppp(data, walk)
-    elif kind == CISCO_HDLC:
-        _read_header_with_ethertype(data, walk, 4, 2)
-    elif kind == NULL:
-        _read_null(data, walk)
-    elif kind == COOKED_V1:
-        _read_cooked(data, walk, 16, 14, 4, 6)
-    elif kind == COOKED_V2:
-        _read_cooked(data, walk, 20, 0, 10, 12)
-    elif kind == NETFILTER_LOG:
-        _read_netfilter_log(data, walk)
-    else:
-        _read_fddi(data, walk)
+        return _read_ethernet(data, walk)
+    if kind == ETHERTYPE:
+        return _read_ethertype(data, walk)
+    if kind == LLC:
+        return _read_llc(data, walk)
+    if kind == MPLS:
+        return _read_mpls(data, walk)
+    if kind == PPPOE:
+        return _read_pppoe(data, walk)
+    if kind == PPP:
+        return _read_ppp(data, walk)
+    if kind == CISCO_HDLC:
+        return _read_cisco_hdlc(data, walk)
+    if kind == NULL:
+        return _read_null(data, walk)
+    if kind in (COOKED_V1, COOKED_V2):
+        return _read_cooked(data, walk, kind)
+    if kind == NETFILTER_LOG:
+        return _read_netfilter_log(data, walk)
+    return _read_fddi(data, walk)
 
 
 @compiled
-def _read_ethernet(data: Bytes, walk: Counts) -> None:
+def _read_ethernet(data: Bytes, walk: Walk) -> int:
     """MAC addresses and VLAN ids are those of the Ethernet header nearest to the flow's IP header."""
-    if not holds(walk, 14):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    walk[DST_MAC] = u48(data, start)
-    walk[SRC_MAC] = u48(data, start + 6)
-    walk[HAS_MACS] = BOTH_KNOWN
-    walk[VLAN] = NO_VLAN
-    walk[INNER_VLAN] = NO_VLAN
-    walk[VALUE] = u16(data, start + 12)
-    go_on(walk, ETHERTYPE, 14)
+    start = walk["offset"]
+    if walk["end"] - start < 14:
+        return -CUT_LINK_HEADER
+    walk["dst_mac"] = u48(data, start)
+    walk["src_mac"] = u48(data, start + 6)
+    walk["has_macs"] = BOTH_KNOWN
+    walk["vlan"] = NO_VLAN
+    walk["inner_vlan"] = NO_VLAN
+    walk["value"] = u16(data, start + 12)
+    walk["offset"] = start + 14
+    return ETHERTYPE
 
 
 @compiled
-def _read_ethertype(data: Bytes, walk: Counts) -> None:
-    """OFFSET is after the EtherType, which is in VALUE."""
-    value = walk[VALUE]
+def _read_ethertype(data: Bytes, walk: Walk) -> int:
+    """What the EtherType in `value`, which stood before `offset`, announces. VLAN tags are read here."""
+    value, start = walk["value"], walk["offset"]
     if value == 0x0800:
-        go_on(walk, IPV4, 0)
-    elif value == 0x86DD:
-        go_on(walk, IPV6, 0)
-    elif value in (0x8100, 0x88A8, 0x9100):
+        return IPV4
+    if value == 0x86DD:
+        return IPV6
+    if value in (0x8100, 0x88A8, 0x9100):
         if not nest(walk):
-            return
-        if not holds(walk, 4):
-            stop(walk, CUT_LINK_HEADER)
-            return
-        tag = u16(data, walk[OFFSET]) & 0x0FFF
-        if walk[VLAN] == NO_VLAN:
-            walk[VLAN] = tag
-        elif walk[INNER_VLAN] == NO_VLAN:
-            walk[INNER_VLAN] = tag
-        walk[VALUE] = u16(data, walk[OFFSET] + 2)
-        go_on(walk, ETHERTYPE, 4)
-    elif value in (0x8847, 0x8848):
-        go_on(walk, MPLS, 0)
-    elif value == 0x8864:
-        go_on(walk, PPPOE, 0)
-    elif value == 0x8863:
-        stop(walk, PPP_CONTROL)
-    elif value == 0x880B:
-        go_on(walk, PPP, 0)
-    elif value == 0x6558:
-        if nest(walk):
-            go_on(walk, ETHERNET, 0)
-    elif value == 0x8870:  # LLC in a jumbo frame
-        go_on(walk, LLC, 0)
-    elif value <= _MAXIMUM_LENGTH:
-        bound(walk, walk[OFFSET] + value)
-        go_on(walk, LLC, 0)
-    else:
-        stop(walk, NOT_IP)
+            return -TOO_MANY_HEADERS
+        if walk["end"] - start < 4:
+            return -CUT_LINK_HEADER
+        tag = u16(data, start) & 0x0FFF
+        if walk["vlan"] == NO_VLAN:
+            walk["vlan"] = tag
+        elif walk["inner_vlan"] == NO_VLAN:
+            walk["inner_vlan"] = tag
+        walk["value"] = u16(data, start + 2)
+        walk["offset"] = start + 4
+        return ETHERTYPE
+    if value in (0x8847, 0x8848):
+        return MPLS
+    if value == 0x8864:
+        return PPPOE
+    if value == 0x8863:
+        return -PPP_CONTROL
+    if value == 0x880B:
+        return PPP
+    if value == 0x6558:
+        return ETHERNET if nest(walk) else -TOO_MANY_HEADERS
+    if value == 0x8870:  # LLC in a jumbo frame
+        return LLC
+    if value <= _MAXIMUM_LENGTH:
+        bound(walk, start + value)
+        return LLC
+    return -NOT_IP
 
 
 @compiled
-def _read_llc(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 3):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    access_points, control = u16(data, start), data[start + 2]
-    if access_points == 0x0606 and control == 3:
-        go_on(walk, IPV4, 3)
-    elif access_points != 0xAAAA or control != 3:
-        stop(walk, NOT_IP)
-    elif not holds(walk, 8):
-        stop(walk, CUT_LINK_HEADER)
-    else:
-        organisation = (u16(data, start + 3) << 8) | np.int64(data[start + 5])
-        if organisation not in (0x000000, 0x0000F8):
-            stop(walk, NOT_IP)
-        else:
-            walk[VALUE] = u16(data, start + 6)
-            if walk[VALUE] <= _MAXIMUM_LENGTH:  # no EtherType; as a length it would never end
-                stop(walk, NOT_IP)
-            else:
-                go_on(walk, ETHERTYPE, 8)
+def _read_llc(data: Bytes, walk: Walk) -> int:
+    start = walk["offset"]
+    held = walk["end"] - start
+    if held < 3:
+        return -CUT_LINK_HEADER
+    access_points = u16(data, start)
+    if data[start + 2] != 3:
+        return -NOT_IP
+    if access_points == 0x0606:
+        walk["offset"] = start + 3
+        return IPV4
+    if access_points != 0xAAAA:
+        return -NOT_IP
+    if held < 8:
+        return -CUT_LINK_HEADER
+    organisation = u24(data, start + 3)
+    if organisation != 0 and organisation != 0xF8:
+        return -NOT_IP
+    walk["offset"] = start + 8
+    return _ethertype_layer(walk, u16(data, start + 6))
 
 
 @compiled
-def _read_mpls(data: Bytes, walk: Counts) -> None:
+def _ethertype_layer(walk: Walk, value: int) -> int:
+    """An EtherType where no length may stand."""
+    if value <= _MAXIMUM_LENGTH:
+        return -NOT_IP
+    walk["value"] = value
+    return ETHERTYPE
+
+
+@compiled
+def _read_mpls(data: Bytes, walk: Walk) -> int:
     """One label. Below the last one, four bits tell IPv4, IPv6 and a control word from an Ethernet pseudowire."""
     if not nest(walk):
-        return
-    if not holds(walk, 5):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
+        return -TOO_MANY_HEADERS
+    start = walk["offset"]
+    if walk["end"] - start < 5:
+        return -CUT_LINK_HEADER
     entry = u32(data, start)
-    if walk[TOP_LABEL] == NO_MPLS:
-        walk[TOP_LABEL] = entry >> 12
+    if walk["top_label"] == NO_MPLS:
+        walk["top_label"] = entry >> 12
+    walk["offset"] = start + 4
     if not entry & 0x100:
-        go_on(walk, MPLS, 4)
-        return
+        return MPLS
     first = data[start + 4]
     if first >> 4 == 4 and first & 15 >= 5:
-        go_on(walk, IPV4, 4)
-    elif first >> 4 == 6:
-        go_on(walk, IPV6, 4)
-    elif first >> 4 == 1:  # associated channel: control messages of the pseudowire
-        stop(walk, NOT_IP)
-    else:
-        go_on(walk, ETHERNET, 8 if first >> 4 == 0 else 4)
+        return IPV4
+    if first >> 4 == 6:
+        return IPV6
+    if first >> 4 == 1:  # associated channel: control messages of the pseudowire
+        return -NOT_IP
+    if first >> 4 == 0:
+        walk["offset"] = start + 8
+    return ETHERNET
 
 
 @compiled
-def _read_pppoe(data: Bytes, walk: Counts) -> None:
+def _read_pppoe(data: Bytes, walk: Walk) -> int:
     if not nest(walk):
-        return
-    if not holds(walk, 6):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    if data[start] != 0x11 or data[start + 1] != 0:
-        stop(walk, PPP_CONTROL)
-        return
-    length = u16(data, start + 4)
-    go_on(walk, PPP, 6)
-    bound(walk, start + 6 + length)
+        return -TOO_MANY_HEADERS
+    start = walk["offset"]
+    if walk["end"] - start < 6:
+        return -CUT_LINK_HEADER
+    if u16(data, start) != 0x1100:
+        return -PPP_CONTROL
+    walk["offset"] = start + 6
+    bound(walk, start + 6 + u16(data, start + 4))
+    return PPP
 
 
 @compiled
-def _read_ppp(data: Bytes, walk: Counts) -> None:
+def _read_ppp(data: Bytes, walk: Walk) -> int:
     """With or without address and control bytes; the protocol may be compressed to one byte."""
-    start = walk[OFFSET]
-    if holds(walk, 4) and data[start] in (0x0F, 0x8F) and data[start + 1] == 0:
-        go_on(walk, CISCO_HDLC, 0)
-        return
-    skipped = 2 if holds(walk, 2) and data[start] == 0xFF and data[start + 1] == 0x03 else 0
-    if not holds(walk, skipped + 2):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    protocol = np.int64(data[start + skipped])
-    skipped += 1
-    if not protocol & 1:
-        protocol = (protocol << 8) | np.int64(data[start + skipped])
-        skipped += 1
+    place, end = walk["offset"], walk["end"]
+    if end - place < 2:
+        return -CUT_LINK_HEADER
+    first = u16(data, place)
+    if first == 0x0F00 or first == 0x8F00:
+        return CISCO_HDLC
+    if first == 0xFF03:
+        place += 2
+        if end - place < 2:
+            return -CUT_LINK_HEADER
+    protocol = u8(data, place)
+    if protocol & 1:
+        place += 1
+    else:
+        protocol = u16(data, place)
+        place += 2
+    walk["offset"] = place
     if protocol == 0x0021:
-        go_on(walk, IPV4, skipped)
-    elif protocol == 0x0057:
-        go_on(walk, IPV6, skipped)
-    elif protocol in (0x0281, 0x0283):
-        go_on(walk, MPLS, skipped)
-    elif protocol >= 0x8000:
-        stop(walk, PPP_CONTROL)
+        return IPV4
+    if protocol == 0x0057:
+        return IPV6
+    if protocol in (0x0281, 0x0283):
+        return MPLS
+    return -PPP_CONTROL if protocol >= 0x8000 else -NOT_IP
+
+
+@compiled
+def _read_cisco_hdlc(data: Bytes, walk: Walk) -> int:
+    start = walk["offset"]
+    if walk["end"] - start < 4:
+        return -CUT_LINK_HEADER
+    walk["offset"] = start + 4
+    return _ethertype_layer(walk, u16(data, start + 2))
+
+
+@compiled
+def _read_cooked(data: Bytes, walk: Walk, kind: int) -> int:
+    """Linux cooked captures know the sender's link address only."""
+    start = walk["offset"]
+    header = 16 if kind == COOKED_V1 else 20
+    if walk["end"] - start < header:
+        return -CUT_LINK_HEADER
+    if kind == COOKED_V1:
+        length, address, value = u16(data, start + 4), start + 6, u16(data, start + 14)
     else:
-        stop(walk, NOT_IP)
+        length, address, value = u8(data, start + 11), start + 12, u16(data, start)
+    if length == 6:
+        walk["src_mac"] = u48(data, address)
+        walk["has_macs"] = SOURCE_KNOWN
+    walk["offset"] = start + header
+    if value == 0x0001 or value == 0x0004:  # 802.3 frames without their MAC header
+        return LLC
+    return _ethertype_layer(walk, value)
 
 
 @compiled
-def _read_header_with_ethertype(data: Bytes, walk: Counts, header_bytes: int, type_at: int) -> None:
-    if not holds(walk, header_bytes):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    value = u16(data, walk[OFFSET] + type_at)
-    if value == 0x0001 or value == 0x0004:  # cooked captures: an 802.3 frame without its MAC header
-        go_on(walk, LLC, header_bytes)
-    elif value <= _MAXIMUM_LENGTH:
-        stop(walk, NOT_IP)
-    else:
-        walk[VALUE] = value
-        go_on(walk, ETHERTYPE, header_bytes)
-
-
-@compiled
-def _read_cooked(
-    data: Bytes, walk: Counts, header_bytes: int, type_at: int, address_length_at: int, address_at: int
-) -> None:
-    if holds(walk, header_bytes):
-        start = walk[OFFSET]
-        # The length is two bytes in version 1 and one in version 2, whose byte before it is the packet's type.
-        length = u16(data, start + address_length_at) if header_bytes == 16 else np.int64(data[start + 11])
-        if length == 6:
-            walk[SRC_MAC] = u48(data, start + address_at)
-            walk[HAS_MACS] = SOURCE_KNOWN
-    _read_header_with_ethertype(data, walk, header_bytes, type_at)
-
-
-@compiled
-def _read_null(data: Bytes, walk: Counts) -> None:
+def _read_null(data: Bytes, walk: Walk) -> int:
     """The address family in the byte order of the capturing machine; some write PPP or an EtherType in its place."""
-    if not holds(walk, 4):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
+    start = walk["offset"]
+    if walk["end"] - start < 4:
+        return -CUT_LINK_HEADER
     if u16(data, start) == 0xFF03:
-        go_on(walk, PPP, 0)
-        return
+        return PPP
     family = u32(data, start)
     if family > 0xFFFF:
         family = u32_little(data, start)
+    walk["offset"] = start + 4
     if family == 2:
-        go_on(walk, IPV4, 4)
-    elif family in (10, 24, 28, 30):
-        go_on(walk, IPV6, 4)
-    elif _MAXIMUM_LENGTH < family <= 0xFFFF:
-        walk[VALUE] = family
-        go_on(walk, ETHERTYPE, 4)
-    else:
-        stop(walk, NOT_IP)
+        return IPV4
+    if family in (10, 24, 28, 30):
+        return IPV6
+    if family > 0xFFFF:
+        return -NOT_IP
+    return _ethertype_layer(walk, family)
 
 
 @compiled
-def _read_netfilter_log(data: Bytes, walk: Counts) -> None:
+def _read_netfilter_log(data: Bytes, walk: Walk) -> int:
     """Attributes of length, type and value, in the byte order of the capturing machine (taken as little-endian)."""
-    if not holds(walk, 4):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    family, place = data[walk[OFFSET]], walk[OFFSET] + 4
-    while place + 4 <= walk[END]:
-        length = np.int64(data[place]) | (np.int64(data[place + 1]) << 8)
-        kind = (np.int64(data[place + 2]) | (np.int64(data[place + 3]) << 8)) & 0x7FFF
+    start, end = walk["offset"], walk["end"]
+    if end - start < 4:
+        return -CUT_LINK_HEADER
+    place = start + 4
+    while place + 4 <= end:
+        length = u16_little(data, place)
         if length < 4:
             break
-        if kind == 9:
-            walk[OFFSET] = place + 4
+        if u16_little(data, place + 2) & 0x7FFF == 9:
+            walk["offset"] = place + 4
             bound(walk, place + length)
-            if family == 2:
-                go_on(walk, IPV4, 0)
-            elif family == 10:
-                go_on(walk, IPV6, 0)
-            else:
-                stop(walk, NOT_IP)
-            return
+            if data[start] == 2:
+                return IPV4
+            return IPV6 if data[start] == 10 else -NOT_IP
         place += (length + 3) & ~3
-    stop(walk, CUT_LINK_HEADER)
+    return -CUT_LINK_HEADER
 
 
 @compiled
-def _read_fddi(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 13):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    if data[start] & 0xC0 != 0x40 or data[start] & 0x30 != 0x10:  # LLC frames only
-        stop(walk, NOT_IP)
-        return
-    walk[DST_MAC] = u48(data, start + 1)
-    walk[SRC_MAC] = u48(data, start + 7)
-    walk[HAS_MACS] = BOTH_KNOWN
-    go_on(walk, LLC, 13)
+def _read_fddi(data: Bytes, walk: Walk) -> int:
+    start = walk["offset"]
+    if walk["end"] - start < 13:
+        return -CUT_LINK_HEADER
+    if data[start] & 0xF0 != 0x50:  # LLC frames only
+        return -NOT_IP
+    walk["dst_mac"] = u48(data, start + 1)
+    walk["src_mac"] = u48(data, start + 7)
+    walk["has_macs"] = BOTH_KNOWN
+    walk["offset"] = start + 13
+    return LLC

@@ -1,41 +1,47 @@
 """Numbers of several bytes from the wire. The caller has checked that they lie inside the buffer."""
 
+from typing import Any
+
 import numpy as np
 
 from ....flows.compiled import compiled
 from ..layout import Bytes
 
-# Unsigned places keep Numba from testing for a negative index, and let the bytes be loaded at once.
-_1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
 _32 = np.uint64(32)
 
 
 @compiled
+def as_int(value: Any) -> int:
+    """A narrow unsigned number as a signed one of 64 bits, as every number between layers is."""
+    number: int = value | 0
+    return number
+
+
+@compiled
+def u8(data: Bytes, at: int) -> int:
+    # An unsigned place keeps Numba from testing for a negative one, and lets neighbouring bytes be loaded at once.
+    number: int = data[np.uint64(at)] | 0
+    return number
+
+
+@compiled
 def u16(data: Bytes, at: int) -> int:
-    place = np.uint64(at)
-    return (np.int64(data[place]) << 8) | np.int64(data[place + _1])
+    return (u8(data, at) << 8) | u8(data, at + 1)
 
 
 @compiled
 def u16_little(data: Bytes, at: int) -> int:
-    place = np.uint64(at)
-    return (np.int64(data[place + _1]) << 8) | np.int64(data[place])
+    return (u8(data, at + 1) << 8) | u8(data, at)
 
 
 @compiled
 def u24(data: Bytes, at: int) -> int:
-    return (u16(data, at) << 8) | np.int64(data[np.uint64(at) + _2])
+    return (u16(data, at) << 8) | u8(data, at + 2)
 
 
 @compiled
 def u32(data: Bytes, at: int) -> int:
-    place = np.uint64(at)
-    return np.int64(
-        (np.uint32(data[place]) << np.uint32(24))
-        | (np.uint32(data[place + _1]) << np.uint32(16))
-        | (np.uint32(data[place + _2]) << np.uint32(8))
-        | np.uint32(data[place + _3])
-    )
+    return (u8(data, at) << 24) | (u8(data, at + 1) << 16) | (u8(data, at + 2) << 8) | u8(data, at + 3)
 
 
 @compiled

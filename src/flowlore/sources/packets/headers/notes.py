@@ -11,11 +11,12 @@ NOTES = (
     "tunnel-without-ip",  # what is in a tunnel could not be read as IP: the outer addresses make the flow
 )
 
-FRAGMENTS = 0
-FRAGMENTS_WITHOUT_FIRST = 1
-FRAGMENTS_EVICTED = 2
-SNAPPED_TRANSPORT = 3
-ZERO_TOTAL_LENGTH = 4
-IP_LONGER_THAN_WIRE = 5
-UDP_LENGTH_MISMATCH = 6
-TUNNEL_WITHOUT_IP = 7
+# The bit of each note while a frame is walked through.
+FRAGMENTS = 1 << 0
+FRAGMENTS_WITHOUT_FIRST = 1 << 1
+FRAGMENTS_EVICTED = 1 << 2
+SNAPPED_TRANSPORT = 1 << 3
+ZERO_TOTAL_LENGTH = 1 << 4
+IP_LONGER_THAN_WIRE = 1 << 5
+UDP_LENGTH_MISMATCH = 1 << 6
+TUNNEL_WITHOUT_IP = 1 << 7

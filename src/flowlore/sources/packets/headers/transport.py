@@ -3,70 +3,49 @@
 A header that the capture cuts after its ports still makes a flow; what was cut off reads as 0.
 """
 
-import numpy as np
-
 from ....flows.compiled import compiled
-from ..layout import Bytes, Counts
+from ..layout import Bytes
 from . import notes
-from .network_order import u16, u32
+from .network_order import u8, u16, u32
 from .walk import (
-    ACKNOWLEDGEMENT,
     BAD_TRANSPORT_HEADER,
     CUT_TRANSPORT_HEADER,
-    DST_PORT,
-    END,
-    FRAGMENT,
-    IP_END,
-    IS_JUMBO,
     LATER_FRAGMENT,
-    OFFSET,
-    PAYLOAD_BYTES,
-    PAYLOAD_START,
-    PROTOCOL,
-    SEQUENCE,
-    SRC_PORT,
-    TCP_FLAGS,
-    WINDOW,
-    note,
-    stop,
+    Walk,
 )
 
 ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
 
 
 @compiled
-def read_transport(data: Bytes, walk: Counts) -> bool:
-    """Read the header at OFFSET; False where the walk ends here. Protocols without ports have ports 0."""
-    place, protocol = walk[OFFSET], walk[PROTOCOL]
-    claimed, captured = walk[IP_END] - place, walk[END] - place
-    walk[SRC_PORT] = 0
-    walk[DST_PORT] = 0
-    walk[SEQUENCE] = 0
-    walk[ACKNOWLEDGEMENT] = 0
-    walk[WINDOW] = 0
-    walk[TCP_FLAGS] = 0
+def read_transport(data: Bytes, walk: Walk) -> int:
+    """Read the header at `offset`. 0, or the reason why that cannot be. Protocols without ports have ports 0."""
+    place, protocol = walk["offset"], walk["protocol"]
+    claimed, captured = walk["ip_end"] - place, walk["end"] - place
+    walk["src_port"] = 0
+    walk["dst_port"] = 0
+    walk["sequence"] = 0
+    walk["acknowledgement"] = 0
+    walk["window"] = 0
+    walk["tcp_flags"] = 0
     header = 0
-    if walk[FRAGMENT] != LATER_FRAGMENT:
+    if walk["fragment"] != LATER_FRAGMENT:
         fixed = _fixed_header(protocol)
         if fixed > 0:
             ports = min(fixed, 4)
-            if claimed < (ports if walk[FRAGMENT] else fixed):
-                stop(walk, BAD_TRANSPORT_HEADER)
-                return False
+            if claimed < (ports if walk["fragment"] else fixed):
+                return BAD_TRANSPORT_HEADER
             if captured < ports:
-                stop(walk, CUT_TRANSPORT_HEADER)
-                return False
+                return CUT_TRANSPORT_HEADER
             if captured < fixed and claimed >= fixed:
-                note(walk, notes.SNAPPED_TRANSPORT)
+                walk["pending_notes"] |= notes.SNAPPED_TRANSPORT
             header = _read_header(data, walk, protocol, claimed, captured)
             if header < 0:
-                stop(walk, BAD_TRANSPORT_HEADER)
-                return False
-    # A first fragment may end inside the header.
-    walk[PAYLOAD_START] = place + header
-    if protocol != UDP or walk[FRAGMENT] == LATER_FRAGMENT:
-        walk[PAYLOAD_BYTES] = max(claimed - header, 0)
-    return True
+                return BAD_TRANSPORT_HEADER
+    walk["payload_start"] = place + header
+    if protocol != UDP or walk["fragment"] == LATER_FRAGMENT:
+        walk["payload_bytes"] = max(claimed - header, 0)  # a first fragment may end inside the header
+    return 0
 
 
 @compiled
@@ -95,58 +74,58 @@ def _fixed_header(protocol: int) -> int:
 
 
 @compiled
-def _read_header(data: Bytes, walk: Counts, protocol: int, claimed: int, captured: int) -> int:
+def _read_header(data: Bytes, walk: Walk, protocol: int, claimed: int, captured: int) -> int:
     """The length of the header, -1 where it cannot be. At least four bytes are captured."""
-    place = walk[OFFSET]
+    place = walk["offset"]
     if protocol in (ICMP, ICMPV6):
-        walk[SRC_PORT], walk[DST_PORT] = icmp_ports(protocol, np.int64(data[place]), np.int64(data[place + 1]))
+        walk["src_port"], walk["dst_port"] = icmp_ports(protocol, u8(data, place), u8(data, place + 1))
         return 8 if claimed >= 8 else 4
-    walk[SRC_PORT] = u16(data, place)
-    walk[DST_PORT] = u16(data, place + 2)
+    walk["src_port"] = u16(data, place)
+    walk["dst_port"] = u16(data, place + 2)
     if protocol == TCP:
         return _read_tcp(data, walk, claimed, captured)
     if protocol == UDP:
         return _read_udp(data, walk, claimed, captured)
     if protocol == DCCP and captured >= 5:
-        header = np.int64(data[place + 4]) * 4
-        if header < 12 or (header > claimed and not walk[FRAGMENT]):
+        header = u8(data, place + 4) * 4
+        if header < 12 or (header > claimed and not walk["fragment"]):
             return -1
         return header
     return 8 if protocol == UDP_LITE else 12
 
 
 @compiled
-def _read_tcp(data: Bytes, walk: Counts, claimed: int, captured: int) -> int:
-    place = walk[OFFSET]
+def _read_tcp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
+    place = walk["offset"]
     if captured >= 8:
-        walk[SEQUENCE] = u32(data, place + 4)
+        walk["sequence"] = u32(data, place + 4)
     if captured >= 12:
-        walk[ACKNOWLEDGEMENT] = u32(data, place + 8)
+        walk["acknowledgement"] = u32(data, place + 8)
     header = 20
     if captured >= 14:
-        header = np.int64(data[place + 12] >> 4) * 4
-        walk[TCP_FLAGS] = data[place + 13]
-        if header < 20 or (header > claimed and not walk[FRAGMENT]):
+        header = (u8(data, place + 12) >> 4) * 4
+        walk["tcp_flags"] = data[place + 13]
+        if header < 20 or (header > claimed and not walk["fragment"]):
             return -1
     if captured >= 16:
-        walk[WINDOW] = u16(data, place + 14)
+        walk["window"] = u16(data, place + 14)
     return header
 
 
 @compiled
-def _read_udp(data: Bytes, walk: Counts, claimed: int, captured: int) -> int:
+def _read_udp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
     """The payload ends by the nearer of the UDP and the IP length. UDP length 0 is allowed in jumbograms only."""
     end = claimed
     if captured >= 6:
-        length = u16(data, walk[OFFSET] + 4)
-        if length == 0 and walk[IS_JUMBO]:
+        length = u16(data, walk["offset"] + 4)
+        if length == 0 and walk["is_jumbo"]:
             length = claimed
         if length < 8:
             return -1
-        if length != claimed and not walk[FRAGMENT]:
-            note(walk, notes.UDP_LENGTH_MISMATCH)
+        if length != claimed and not walk["fragment"]:
+            walk["pending_notes"] |= notes.UDP_LENGTH_MISMATCH
         end = min(length, claimed)
-    walk[PAYLOAD_BYTES] = max(end - 8, 0)
+    walk["payload_bytes"] = max(end - 8, 0)
     return 8
 
 

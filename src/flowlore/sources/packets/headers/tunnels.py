@@ -3,34 +3,20 @@
 Ports alone prove nothing, so every fixed bit of a tunnel's header is checked before its inside is looked at.
 """
 
-import numpy as np
-
 from ....flows.compiled import compiled
-from ..layout import TUNNELS, Bytes, Counts
-from .network_order import u16, u24, u32
+from ..layout import TUNNELS, Bytes
+from .network_order import u8, u16, u24, u32
 from .transport import UDP
 from .walk import (
-    DST_PORT,
     ETHERNET,
     ETHERTYPE,
-    FRAGMENT,
     IP,
     IPV4,
     IPV6,
-    KIND,
-    OFFSET,
-    PAYLOAD_BYTES,
-    PAYLOAD_START,
-    PROTOCOL,
-    SRC_PORT,
     STOP,
-    TUNNEL,
-    TUNNEL_ID,
-    VALUE,
-    VERSION,
+    TOO_MANY_HEADERS,
+    Walk,
     bound,
-    go_on,
-    holds,
     nest,
 )
 
@@ -50,179 +36,194 @@ _ERSPAN = TUNNELS.index("erspan")
 
 
 @compiled
-def enter_tunnel(data: Bytes, walk: Counts) -> None:
-    """Go on with what the packet carries if it is a tunnel, else stop. The packet is no later fragment."""
-    protocol = walk[PROTOCOL]
-    walk[KIND] = STOP
+def enter_tunnel(data: Bytes, walk: Walk) -> int:
+    """The layer that a packet carries if it is a tunnel, STOP if it is none; minus the reason if it is one too many.
+
+    The packet is no later fragment.
+    """
+    protocol = walk["protocol"]
+    layer = STOP
     if protocol == UDP:
-        if is_tunnel_port(walk[SRC_PORT], walk[DST_PORT]):
-            walk[OFFSET] = walk[PAYLOAD_START]
-            bound(walk, walk[PAYLOAD_START] + walk[PAYLOAD_BYTES])
-            _enter_udp(data, walk)
+        if is_tunnel_port(walk["src_port"], walk["dst_port"]):
+            walk["offset"] = walk["payload_start"]
+            bound(walk, walk["payload_start"] + walk["payload_bytes"])
+            layer = _enter_udp(data, walk)
     elif protocol == GRE:
-        _enter_gre(data, walk)
-    elif protocol == IPV4_IN_IP:
-        _enter(walk, _IP_IN_IP if walk[VERSION] == 4 else _4_IN_6, 0, IPV4, 0)
-    elif protocol == IPV6_IN_IP:
-        _enter(walk, _6_IN_4 if walk[VERSION] == 4 else _6_IN_6, 0, IPV6, 0)
+        layer = _enter_gre(data, walk)
+    elif protocol in (IPV4_IN_IP, IPV6_IN_IP):
+        layer = IPV4 if protocol == IPV4_IN_IP else IPV6
+        walk["tunnel_id"] = 0
+        if walk["version"] == 4:
+            walk["tunnel"] = _IP_IN_IP if protocol == IPV4_IN_IP else _6_IN_4
+        else:
+            walk["tunnel"] = _4_IN_6 if protocol == IPV4_IN_IP else _6_IN_6
+    if layer != STOP and not nest(walk):
+        return -TOO_MANY_HEADERS
+    return layer
 
 
 @compiled
 def is_tunnel_port(src_port: int, dst_port: int) -> bool:
     """Whether a UDP packet may be a tunnel's. VXLAN and Geneve choose their source port at random."""
-    return (
-        dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT, TEREDO_PORT)
-        or src_port == GTP_U_PORT
-        or src_port == TEREDO_PORT
-    )
+    return dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT) or _is_two_way(src_port) or _is_two_way(dst_port)
 
 
 @compiled
-def _enter(walk: Counts, tunnel: int, tunnel_id: int, kind: int, header_bytes: int) -> None:
-    if nest(walk):
-        walk[TUNNEL] = tunnel
-        walk[TUNNEL_ID] = tunnel_id
-        go_on(walk, kind, header_bytes)
+def _is_two_way(port: int) -> bool:
+    return port in (GTP_U_PORT, TEREDO_PORT)
 
 
 @compiled
-def _enter_udp(data: Bytes, walk: Counts) -> None:
-    src_port, dst_port = walk[SRC_PORT], walk[DST_PORT]
+def _enter_udp(data: Bytes, walk: Walk) -> int:
+    src_port, dst_port, held = walk["src_port"], walk["dst_port"], walk["end"] - walk["offset"]
+    if held < 8:
+        return STOP
     if dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT):
-        _enter_vxlan(data, walk)
-    elif dst_port == GENEVE_PORT:
-        _enter_geneve(data, walk)
-    elif GTP_U_PORT in (src_port, dst_port):
-        _enter_gtp_u(data, walk)
-    else:
-        _enter_teredo(data, walk)
+        return _enter_vxlan(data, walk)
+    if dst_port == GENEVE_PORT:
+        return _enter_geneve(data, walk)
+    if GTP_U_PORT in (src_port, dst_port):
+        return _enter_gtp_u(data, walk, held)
+    return _enter_teredo(data, walk, held)
 
 
 @compiled
-def _enter_vxlan(data: Bytes, walk: Counts) -> None:
+def _enter_vxlan(data: Bytes, walk: Walk) -> int:
     """The group policy extension is allowed: its flag, two more flags and a group id."""
-    if not holds(walk, 8):
-        return
-    start = walk[OFFSET]
+    start = walk["offset"]
     flags, group = data[start], u24(data, start + 1)
     if flags & 0x7F != 0x08 or data[start + 7] != 0 or (group != 0 and not flags & 0x80):
-        return
-    _enter(walk, _VXLAN, u24(data, start + 4), ETHERNET, 8)
+        return STOP
+    walk["tunnel"] = _VXLAN
+    walk["tunnel_id"] = u24(data, start + 4)
+    walk["offset"] = start + 8
+    return ETHERNET
 
 
 @compiled
-def _enter_geneve(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 8):
-        return
-    start = walk[OFFSET]
+def _enter_geneve(data: Bytes, walk: Walk) -> int:
+    start = walk["offset"]
     if data[start] & 0xC0 or data[start + 1] & 0x3F or data[start + 7]:
-        return
-    options = np.int64(data[start] & 0x3F) * 4
-    walk[VALUE] = u16(data, start + 2)
-    if walk[VALUE] in (0x6558, 0x0800, 0x86DD):
-        kind = ETHERNET if walk[VALUE] == 0x6558 else ETHERTYPE
-        _enter(walk, _GENEVE, u24(data, start + 4), kind, 8 + options)
+        return STOP
+    value = u16(data, start + 2)
+    if value not in (0x6558, 0x0800, 0x86DD):
+        return STOP
+    walk["tunnel"] = _GENEVE
+    walk["tunnel_id"] = u24(data, start + 4)
+    walk["offset"] = start + 8 + (u8(data, start) & 0x3F) * 4
+    walk["value"] = value
+    return ETHERTYPE
 
 
 @compiled
-def _enter_gtp_u(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 8):
-        return
-    start = walk[OFFSET]
+def _enter_gtp_u(data: Bytes, walk: Walk, held: int) -> int:
+    """User data of version 1, whose length must agree with that of UDP; extension headers are skipped."""
+    start, header = walk["offset"], 8
     flags = data[start]
-    is_whole = walk[FRAGMENT] == 0
     if flags & 0xF8 != 0x30 or data[start + 1] != 0xFF:
-        return
-    if is_whole and u16(data, start + 2) != walk[PAYLOAD_BYTES] - 8:
-        return
-    header = 8
+        return STOP
+    if walk["fragment"] == 0 and u16(data, start + 2) != walk["payload_bytes"] - 8:
+        return STOP
     if flags & 0x07:
         header = 12
-        if not holds(walk, header):
-            return
-        extension = data[start + 11] if flags & 0x04 else np.uint8(0)
-        while extension:
-            if not holds(walk, header + 1):
-                return
-            length = np.int64(data[start + header]) * 4
+        if held < header:
+            return STOP
+        has_next = flags & 0x04 and data[start + 11]
+        while has_next:
+            if held <= header:
+                return STOP
+            length = u8(data, start + header) * 4
             header += length
-            if length == 0 or not holds(walk, header):
-                return
-            extension = data[start + header - 1]
-    if holds(walk, header + 1) and data[start + header] >> 4 in (4, 6):
-        _enter(walk, _GTP_U, u32(data, start + 4), IP, header)
+            if length == 0 or held < header:
+                return STOP
+            has_next = data[start + header - 1]
+    if held <= header or data[start + header] >> 4 not in (4, 6):
+        return STOP
+    walk["tunnel"] = _GTP_U
+    walk["tunnel_id"] = u32(data, start + 4)
+    walk["offset"] = start + header
+    return IP
 
 
 @compiled
-def _enter_teredo(data: Bytes, walk: Counts) -> None:
+def _enter_teredo(data: Bytes, walk: Walk, held: int) -> int:
     """IPv6 after an authentication and an origin indication, each of which may be absent; the lengths must agree."""
-    start, header = walk[OFFSET], 0
-    if holds(walk, 4) and u16(data, start) == 0x0001:
-        header += 13 + np.int64(data[start + 2]) + np.int64(data[start + 3])
-    if holds(walk, header + 8) and u16(data, start + header) == 0x0000:
+    start, header = walk["offset"], 0
+    if u16(data, start) == 0x0001:
+        header += 13 + u8(data, start + 2) + u8(data, start + 3)
+    if held >= header + 8 and u16(data, start + header) == 0x0000:
         header += 8
-    if not holds(walk, header + 40) or data[start + header] >> 4 != 6:
-        return
-    if walk[FRAGMENT] == 0 and u16(data, start + header + 4) + 40 + header != walk[PAYLOAD_BYTES]:
-        return
-    _enter(walk, _TEREDO, 0, IPV6, header)
+    if held < header + 40 or data[start + header] >> 4 != 6:
+        return STOP
+    if walk["fragment"] == 0 and u16(data, start + header + 4) + 40 + header != walk["payload_bytes"]:
+        return STOP
+    walk["tunnel"] = _TEREDO
+    walk["tunnel_id"] = 0
+    walk["offset"] = start + header
+    return IPV6
 
 
 @compiled
-def _enter_gre(data: Bytes, walk: Counts) -> None:
+def _enter_gre(data: Bytes, walk: Walk) -> int:
     """Version 0 with checksum, routing, key and sequence, and version 1 (PPTP), whose call id is no tunnel id:
     each direction has its own."""
-    if not holds(walk, 4):
-        return
-    start = walk[OFFSET]
-    flags, kind = u16(data, start), u16(data, start + 2)
+    start = walk["offset"]
+    held = walk["end"] - start
+    if held < 8:
+        return STOP
+    flags, value = u16(data, start), u16(data, start + 2)
     version, header, key = flags & 0x07, 4, 0
-    if version > 1 or (version == 1 and (kind != 0x880B or flags & 0xE000 != 0x2000)):
-        return
+    if version > 1 or (version == 1 and (value != 0x880B or flags & 0xE000 != 0x2000)):
+        return STOP
     if flags & 0xC000:
         header += 4
     if flags & 0x2000:
-        if not holds(walk, header + 4):
-            return
+        if held < header + 4:
+            return STOP
         key = u32(data, start + header)
         header += 4
     if flags & 0x1000:
         header += 4
     if version == 1:
+        if key >> 16 == 0:  # an acknowledgement alone
+            return STOP
         header += 4 if flags & 0x0080 else 0
-        if key >> 16:  # else an acknowledgement alone
-            walk[VALUE] = kind
-            _enter(walk, _GRE, 0, ETHERTYPE, header)
-        return
-    if flags & 0x4000:
-        while True:  # source route entries up to an empty one
-            if not holds(walk, header + 4):
-                return
-            length = np.int64(data[start + header + 3])
+        key = 0
+    elif flags & 0x4000:
+        length = 1
+        while length != 0:  # source route entries up to an empty one
+            if held < header + 4:
+                return STOP
+            length = u8(data, start + header + 3)
             header += 4 + length
-            if length == 0:
-                break
-    if kind == 0x88BE or kind == 0x22EB:
-        _enter_erspan(data, walk, kind, header, flags & 0x1000 != 0)
-        return
-    if kind == 0x883E:  # WCCP: its second version has four bytes before the IP header
-        if not holds(walk, header + 1):
-            return
-        header += 0 if data[start + header] >> 4 == 4 else 4
-        kind = 0x0800
-    walk[VALUE] = kind
-    _enter(walk, _GRE, key, ETHERTYPE, header)
+    walk["tunnel"] = _GRE
+    walk["tunnel_id"] = key
+    walk["value"] = value
+    walk["offset"] = start + header
+    if value == 0x88BE or value == 0x22EB:
+        return _enter_erspan(data, walk, value, flags)
+    if value == 0x883E:  # WCCP: its second version has four bytes before the IP header
+        if held <= header:
+            return STOP
+        walk["offset"] += 0 if data[start + header] >> 4 == 4 else 4
+        return IPV4
+    return ETHERTYPE if value > 0x05DC else STOP
 
 
 @compiled
-def _enter_erspan(data: Bytes, walk: Counts, kind: int, header: int, has_sequence: bool) -> None:
-    """Types I (no header), II and III of mirrored Ethernet; the session is the tunnel's id."""
-    if kind == 0x88BE and not has_sequence:
-        _enter(walk, _ERSPAN, 0, ETHERNET, header)
-        return
-    start, length = walk[OFFSET] + header, 8 if kind == 0x88BE else 12
-    if not holds(walk, header + length) or data[start] >> 4 != (1 if kind == 0x88BE else 2):
-        return
-    if kind == 0x22EB and data[start + 11] & 1:
+def _enter_erspan(data: Bytes, walk: Walk, value: int, flags: int) -> int:
+    """Types I (no header, no sequence number), II and III of mirrored Ethernet; the session is the tunnel's id."""
+    start = walk["offset"]
+    held = walk["end"] - start
+    walk["tunnel"] = _ERSPAN
+    walk["tunnel_id"] = 0
+    if value == 0x88BE and not flags & 0x1000:
+        return ETHERNET
+    length = 8 if value == 0x88BE else 12
+    if held < length or data[start] >> 4 != (1 if value == 0x88BE else 2):
+        return STOP
+    if value == 0x22EB and data[start + 11] & 1:
         length += 8
-    _enter(walk, _ERSPAN, u16(data, start + 2) & 0x03FF, ETHERNET, header + length)
+    walk["tunnel_id"] = u16(data, start + 2) & 0x03FF
+    walk["offset"] = start + length
+    return ETHERNET

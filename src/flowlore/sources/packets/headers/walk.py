@@ -1,13 +1,13 @@
-"""The walk through one frame: a row of numbers that the layers pass on, each reading its header and naming the next.
+"""The walk through one frame: one record that the layers pass on, each reading its header.
 
-Places are offsets into the chunk's buffer. `END` is where captured bytes end, `WIRE_END` where the bytes on the wire
+Places are offsets into the chunk's buffer. `end` is where captured bytes end, `wire_end` where the bytes on the wire
 end; headers with a length of their own bring both nearer, so that padding is never taken for payload.
 """
 
 import numpy as np
 
 from ....flows.compiled import compiled
-from ..layout import NO_MPLS, NO_VLAN, REASONS, Counts
+from ..layout import NO_MPLS, NO_VLAN, REASONS
 
 # Reasons by place.
 UNKNOWN_LINK_TYPE = REASONS.index("unknown-link-type")
@@ -26,10 +26,10 @@ BAD_TIME = REASONS.index("bad-time")
 PPP_CONTROL = REASONS.index("ppp-control")
 WIRELESS_FRAGMENT = REASONS.index("wireless-fragment")
 
-# What stands at OFFSET. A walk ends at STOP; layers up to LAST_LINK_LAYER belong to the link.
+# What stands at `offset`. Layers hand on the kind of the next one: STOP at the end, minus a reason if it is a bad end.
 STOP = 0
 ETHERNET = 1
-ETHERTYPE = 2  # dispatch on VALUE
+ETHERTYPE = 2  # dispatch on `value`
 LLC = 3
 MPLS = 4
 PPPOE = 5
@@ -49,121 +49,96 @@ IP = 18  # version by its first four bits
 IPV4 = 19
 IPV6 = 20
 
-# Places in the row.
-KIND = 0
-VALUE = 1  # EtherType
-OFFSET = 2
-END = 3
-WIRE_END = 4
-VERDICT = 5
-NESTING = 6  # tags, tunnels and extension headers so far
-NESTING_LIMIT = 7
-FOLLOW_TUNNELS = 8
-IS_WRITTEN = 9  # 1 once an IP header has made a flow
-PENDING_NOTES = 10  # a bit for each place in NOTES
-TIME_NS = 11
-# … of the link
-VLAN = 12
-INNER_VLAN = 13
-TOP_LABEL = 14
-SRC_MAC = 15
-DST_MAC = 16
-HAS_MACS = 17  # bit 0: SRC_MAC is known; bit 1: DST_MAC is
-HAS_FCS = 18  # 802.11 only
-IS_PADDED = 19  # 802.11 only: header padded to a multiple of four
-# … of the tunnel
-TUNNEL = 20
-TUNNEL_ID = 21
-# … of the IP header
-VERSION = 22
-IP_BYTES = 23
-IP_END = 24  # where the IP packet ends by its own claim
-PROTOCOL = 25
-TTL = 26
-TOS = 27
-FRAGMENT = 28  # 0 whole, 1 first, 2 later
-FRAGMENT_ID = 29
-FRAGMENT_PROTOCOL = 30
-IS_JUMBO = 31
-# … of the transport header
-SRC_PORT = 32
-DST_PORT = 33
-PAYLOAD_START = 34
-PAYLOAD_BYTES = 35
-SEQUENCE = 36
-ACKNOWLEDGEMENT = 37
-WINDOW = 38
-TCP_FLAGS = 39
-# … first fragments of this frame, whose entries follow the innermost flow
-FIRST_FRAGMENTS = 40
-FIRST_FRAGMENT_ENTRIES = 41  # … to 44
-WALK_LENGTH = 45
-FIRST_FRAGMENTS_LIMIT = 4
+Walk = np.void
+WALK = np.dtype(
+    [
+        ("value", np.int64),  # EtherType
+        ("offset", np.int64),
+        ("end", np.int64),
+        ("wire_end", np.int64),
+        ("nesting", np.int64),  # tags, tunnels and extension headers so far
+        ("nesting_limit", np.int64),
+        ("follow_tunnels", np.int64),
+        ("pending_notes", np.int64),  # the bits of `notes`
+        ("time_ns", np.int64),
+        # … of the link
+        ("vlan", np.int64),
+        ("inner_vlan", np.int64),
+        ("top_label", np.int64),
+        ("src_mac", np.int64),
+        ("dst_mac", np.int64),
+        ("has_macs", np.int64),  # bit 0: `src_mac` is known; bit 1: `dst_mac` is
+        ("has_fcs", np.int64),  # 802.11 only
+        ("is_padded", np.int64),  # 802.11 only: header padded to a multiple of four
+        # … of the tunnel
+        ("tunnel", np.int64),
+        ("tunnel_id", np.int64),
+        # … of the IP header
+        ("version", np.int64),
+        ("src_high", np.uint64),
+        ("src_low", np.uint64),
+        ("dst_high", np.uint64),
+        ("dst_low", np.uint64),
+        ("ip_bytes", np.int64),
+        ("ip_end", np.int64),  # where the IP packet ends by its own claim
+        ("protocol", np.int64),
+        ("ttl", np.int64),
+        ("tos", np.int64),
+        ("fragment", np.int64),  # 0 whole, else one of the two below
+        ("fragment_id", np.int64),
+        ("fragment_protocol", np.int64),
+        ("is_jumbo", np.int64),
+        # … of the transport header
+        ("src_port", np.int64),
+        ("dst_port", np.int64),
+        ("payload_start", np.int64),
+        ("payload_bytes", np.int64),
+        ("sequence", np.int64),
+        ("acknowledgement", np.int64),
+        ("window", np.int64),
+        ("tcp_flags", np.int64),
+        # … entries of first fragments in this frame, which follow its innermost flow; -1 where there is none
+        ("outer_entry", np.int64),
+        ("inner_entry", np.int64),
+    ],
+    align=True,
+)
 
 FIRST_FRAGMENT, LATER_FRAGMENT = 1, 2
 
 
 @compiled
-def begin(walk: Counts, start: int, captured: int, wire: int, time_ns: int) -> None:
-    """Set the row to the beginning of a frame. The limits stay as they were."""
-    walk[OFFSET] = start
-    walk[END] = start + captured
-    walk[WIRE_END] = start + wire
-    walk[TIME_NS] = time_ns
-    walk[VERDICT] = 0
-    walk[NESTING] = 0
-    walk[IS_WRITTEN] = 0
-    walk[PENDING_NOTES] = 0
-    walk[VLAN] = NO_VLAN
-    walk[INNER_VLAN] = NO_VLAN
-    walk[TOP_LABEL] = NO_MPLS
-    walk[SRC_MAC] = 0
-    walk[DST_MAC] = 0
-    walk[HAS_MACS] = 0
-    walk[HAS_FCS] = 0
-    walk[IS_PADDED] = 0
-    walk[TUNNEL] = 0
-    walk[TUNNEL_ID] = 0
-    walk[FIRST_FRAGMENTS] = 0
+def begin(walk: Walk, start: int, captured: int, wire: int, time_ns: int) -> None:
+    """Set the record to the beginning of a frame. The limits stay as they were."""
+    walk["offset"] = start
+    walk["end"] = start + captured
+    walk["wire_end"] = start + wire
+    walk["time_ns"] = time_ns
+    walk["nesting"] = 0
+    walk["pending_notes"] = 0
+    walk["vlan"] = NO_VLAN
+    walk["inner_vlan"] = NO_VLAN
+    walk["top_label"] = NO_MPLS
+    walk["src_mac"] = 0
+    walk["dst_mac"] = 0
+    walk["has_macs"] = 0
+    walk["has_fcs"] = 0
+    walk["is_padded"] = 0
+    walk["tunnel"] = 0
+    walk["tunnel_id"] = 0
+    walk["outer_entry"] = -1
+    walk["inner_entry"] = -1
 
 
 @compiled
-def go_on(walk: Counts, kind: int, header_bytes: int) -> None:
-    """The next layer is `kind`, after a header of `header_bytes`."""
-    walk[KIND] = kind
-    walk[OFFSET] += header_bytes
+def nest(walk: Walk) -> bool:
+    """Count one more tag, tunnel or extension header; False where that is one too many."""
+    walk["nesting"] += 1
+    return bool(walk["nesting"] <= walk["nesting_limit"])
 
 
 @compiled
-def stop(walk: Counts, verdict: int) -> None:
-    """End the walk. The verdict counts only if no IP header has made a flow yet."""
-    walk[KIND] = STOP
-    walk[VERDICT] = verdict
-
-
-@compiled
-def nest(walk: Counts) -> bool:
-    """Count one more tag, tunnel or extension header; False, with the walk stopped, where that is one too many."""
-    walk[NESTING] += 1
-    if walk[NESTING] > walk[NESTING_LIMIT]:
-        stop(walk, TOO_MANY_HEADERS)
-        return False
-    return True
-
-
-@compiled
-def holds(walk: Counts, header_bytes: int) -> bool:
-    """Whether so many bytes were captured from OFFSET on."""
-    return bool(walk[END] - walk[OFFSET] >= header_bytes)
-
-
-@compiled
-def bound(walk: Counts, end: int) -> None:
+def bound(walk: Walk, end: int) -> None:
     """Nothing after `end` belongs to what is being read."""
-    walk[END] = max(walk[OFFSET], min(walk[END], end))
-    walk[WIRE_END] = max(walk[OFFSET], min(walk[WIRE_END], end))
-
-
-@compiled
-def note(walk: Counts, place: int) -> None:
-    walk[PENDING_NOTES] |= np.int64(1) << place
+    walk["end"] = max(walk["offset"], min(walk["end"], end))
+    walk["wire_end"] = max(walk["offset"], min(walk["wire_end"], end))

@@ -1,193 +1,136 @@
 """IEEE 802.11 data frames, with the headers that capture software puts before them."""
 
-import numpy as np
-
 from ....flows.compiled import compiled
-from ..layout import Bytes, Counts
+from ..layout import Bytes
 from .links import BOTH_KNOWN, first_layer
 from .network_order import u16_little, u32, u32_little, u48
 from .walk import (
-    AVS,
     CUT_LINK_HEADER,
-    DST_MAC,
-    END,
-    HAS_FCS,
-    HAS_MACS,
-    IS_PADDED,
     LLC,
-    OFFSET,
+    PPI,
     PRISM,
     RADIOTAP,
-    SRC_MAC,
     STOP,
+    TOO_MANY_HEADERS,
     UNKNOWN_LINK_TYPE,
-    WIRE_END,
     WIRELESS,
     WIRELESS_BAD_HEADER,
     WIRELESS_ENCRYPTED,
     WIRELESS_FRAGMENT,
     WIRELESS_MANAGEMENT,
+    Walk,
     bound,
-    go_on,
-    holds,
     nest,
-    stop,
 )
 
-_PPI_LINK_TYPE = 192
-
 
 @compiled
-def read_wireless_layer(data: Bytes, walk: Counts, kind: int) -> None:
-    """Read one header: 802.11 itself or what was put before it."""
+def read_wireless_layer(data: Bytes, walk: Walk, kind: int) -> int:
+    """Read 802.11 or what was put before it. The next layer, or minus the reason why there is none."""
     if kind == WIRELESS:
-        _read_wireless(data, walk)
-    elif kind == RADIOTAP:
-        _read_radiotap(data, walk)
-    elif kind == PRISM:
-        _read_prism(data, walk)
-    elif kind == AVS:
-        _read_avs(data, walk)
-    else:
-        _read_ppi(data, walk)
+        return _read_wireless(data, walk)
+    if kind == RADIOTAP:
+        return _read_radiotap(data, walk)
+    if kind == PPI:
+        return _read_ppi(data, walk)
+    return _read_prism_or_avs(data, walk, kind)
 
 
 @compiled
-def _read_wireless(data: Bytes, walk: Counts) -> None:
-    if walk[HAS_FCS]:
-        bound(walk, walk[WIRE_END] - 4)
-    if not holds(walk, 2):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
+def _read_wireless(data: Bytes, walk: Walk) -> int:
+    if walk["has_fcs"]:
+        bound(walk, walk["wire_end"] - 4)
+    start = walk["offset"]
+    held = walk["end"] - start
+    if held < 2:
+        return -CUT_LINK_HEADER
     first, flags = data[start], data[start + 1]
     if first & 0x03:
-        stop(walk, WIRELESS_BAD_HEADER)
-        return
+        return -WIRELESS_BAD_HEADER
     if first & 0x0C != 0x08 or first & 0x40:  # management, control, and data frames without data
-        stop(walk, WIRELESS_MANAGEMENT)
-        return
+        return -WIRELESS_MANAGEMENT
     if flags & 0x40:
-        stop(walk, WIRELESS_ENCRYPTED)
-        return
-    has_quality, to_and_from = first & 0x80, flags & 0x03
-    header = 24
-    if to_and_from == 3:
-        header += 6
+        return -WIRELESS_ENCRYPTED
+    has_quality, sides = first & 0x80, flags & 0x03
+    header = 30 if sides == 3 else 24
     if has_quality:
         header += 2
-    if not holds(walk, header):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    if u16_little(data, start + 22) & 0x0F or (has_quality and data[start + header - 2] & 0x80):
-        stop(walk, WIRELESS_FRAGMENT)
-        return
+    if held < header:
+        return -CUT_LINK_HEADER
+    if data[start + 22] & 0x0F or (has_quality and data[start + header - 2] & 0x80):
+        return -WIRELESS_FRAGMENT
     if has_quality and flags & 0x80:
         header += 4
-    if walk[IS_PADDED]:
+    if walk["is_padded"]:
         header = (header + 3) & ~3
-    _take_addresses(data, walk, to_and_from)
-    go_on(walk, LLC, header)
+    # Which addresses are the sender's and the receiver's depends on which sides an access point stands on.
+    walk["dst_mac"] = u48(data, start + (16 if sides & 1 else 4))
+    walk["src_mac"] = u48(data, start + (24 if sides == 3 else 16 if sides == 2 else 10))
+    walk["has_macs"] = BOTH_KNOWN
+    walk["offset"] = start + header
+    return LLC
 
 
 @compiled
-def _take_addresses(data: Bytes, walk: Counts, to_and_from: int) -> None:
-    """Which of the four addresses is the sender's depends on whether an access point stands on either side."""
-    start = walk[OFFSET]
-    if to_and_from == 0:
-        destination, source = start + 4, start + 10
-    elif to_and_from == 1:
-        destination, source = start + 16, start + 10
-    elif to_and_from == 2:
-        destination, source = start + 4, start + 16
-    else:
-        destination, source = start + 16, start + 24
-    walk[DST_MAC] = u48(data, destination)
-    walk[SRC_MAC] = u48(data, source)
-    walk[HAS_MACS] = BOTH_KNOWN
-
-
-@compiled
-def _read_radiotap(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 8):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    length = u16_little(data, start + 2)
+def _read_radiotap(data: Bytes, walk: Walk) -> int:
+    start = walk["offset"]
+    held = walk["end"] - start
+    if held < 8:
+        return -CUT_LINK_HEADER
+    length, present = u16_little(data, start + 2), u32_little(data, start + 4)
     if data[start] != 0 or length < 8:
-        stop(walk, WIRELESS_BAD_HEADER)
-        return
-    if not holds(walk, length):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    present = u32_little(data, start + 4)
-    fields = 8
-    words = present
+        return -WIRELESS_BAD_HEADER
+    if held < length:
+        return -CUT_LINK_HEADER
+    fields, words = 8, present
     while words & 0x80000000 and fields + 4 <= length:
         words = u32_little(data, start + fields)
         fields += 4
-    if present & 1:
+    if present & 1:  # time stamp
         fields = ((fields + 7) & ~7) + 8
     if present & 2 and fields < length:
         flags = data[start + fields]
-        walk[HAS_FCS] = np.int64(flags & 0x10 != 0)
-        walk[IS_PADDED] = np.int64(flags & 0x20 != 0)
-    go_on(walk, WIRELESS, length)
+        walk["has_fcs"] = flags & 0x10
+        walk["is_padded"] = flags & 0x20
+    walk["offset"] = start + length
+    return WIRELESS
 
 
 @compiled
-def _read_prism(data: Bytes, walk: Counts) -> None:
-    """The header names its length in the byte order of the driver; some drivers write an AVS header instead."""
-    if not holds(walk, 8):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
-    if u32(data, start) in (0x80211001, 0x80211002):
-        go_on(walk, AVS, 0)
-        return
-    length = min(u32(data, start + 4), u32_little(data, start + 4))
-    _skip_to_wireless(walk, length)
-
-
-@compiled
-def _read_avs(data: Bytes, walk: Counts) -> None:
-    if not holds(walk, 8):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    _skip_to_wireless(walk, u32(data, walk[OFFSET] + 4))
-
-
-@compiled
-def _skip_to_wireless(walk: Counts, length: int) -> None:
+def _read_prism_or_avs(data: Bytes, walk: Walk, kind: int) -> int:
+    """Both name their length: AVS in network order, Prism in that of the driver. Some drivers write AVS as Prism."""
+    start = walk["offset"]
+    if walk["end"] - start < 8:
+        return -CUT_LINK_HEADER
+    length = u32(data, start + 4)
+    if kind == PRISM and u32(data, start) not in (0x80211001, 0x80211002):
+        length = min(length, u32_little(data, start + 4))
     if length < 8:
-        stop(walk, WIRELESS_BAD_HEADER)
-    elif not holds(walk, length):
-        stop(walk, CUT_LINK_HEADER)
-    else:
-        go_on(walk, WIRELESS, length)
+        return -WIRELESS_BAD_HEADER
+    if walk["end"] - start < length:
+        return -CUT_LINK_HEADER
+    walk["offset"] = start + length
+    return WIRELESS
 
 
 @compiled
-def _read_ppi(data: Bytes, walk: Counts) -> None:
+def _read_ppi(data: Bytes, walk: Walk) -> int:
     """Fields of type, length and value before a frame of any link type."""
     if not nest(walk):
-        return
-    if not holds(walk, 8):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    start = walk[OFFSET]
+        return -TOO_MANY_HEADERS
+    start = walk["offset"]
+    held = walk["end"] - start
+    if held < 8:
+        return -CUT_LINK_HEADER
     length, link = u16_little(data, start + 2), u32_little(data, start + 4)
-    if length < 8 or not holds(walk, length):
-        stop(walk, CUT_LINK_HEADER)
-        return
-    field, fields_end = start + 8, min(start + length, walk[END])
-    while field + 4 <= fields_end:
-        kind, field_length = u16_little(data, field), u16_little(data, field + 2)
-        if kind == 2 and field_length >= 10 and field + 14 <= fields_end:  # 802.11-Common
-            walk[HAS_FCS] = u16_little(data, field + 12) & 1
-        field += 4 + field_length
-    kind = STOP if link > 0xFFFF or link == _PPI_LINK_TYPE else first_layer(link)
-    if kind == STOP:
-        stop(walk, UNKNOWN_LINK_TYPE)
-    else:
-        go_on(walk, kind, length)
+    if length < 8 or held < length:
+        return -CUT_LINK_HEADER
+    place, end = start + 8, start + length
+    while place + 4 <= end:
+        kind, field_length = u16_little(data, place), u16_little(data, place + 2)
+        if kind == 2 and field_length >= 10 and place + 14 <= end:  # 802.11-Common
+            walk["has_fcs"] = data[place + 12] & 1
+        place += 4 + field_length
+    walk["offset"] = end
+    layer = first_layer(link)
+    return -UNKNOWN_LINK_TYPE if layer == STOP else layer
