@@ -1,0 +1,216 @@
+"""SQL over flows: DuckDB in memory, closed in, with one view `flows` in which addresses are text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from duckdb.func import PythonUDFType
+
+from ..errors import QueryError
+from ..registry import nearest_name_hint
+from .lake import Lake
+from .schema import column_names
+from .table import Flows
+from .text import text_columns, text_formatter
+
+VIEW = "flows"
+_ROWS = "flowlore_rows"  # what the view stands on
+_FUNCTIONS = {"ip": "ip_text", "mac": "mac_text", "hexadecimal": "hexadecimal_text"}
+
+
+def query(sql: str, target: Flows | Lake | pa.Table | str | Path | Sequence[str | Path]) -> pa.Table:
+    """The answer of one SELECT over the view `flows`: flows in memory, Parquet files, or a lake that is read in place.
+
+    Addresses, MACs and flow ids are text; `in_prefix(src_ip, '10.0.0.0/8')` tells whether an address is in a prefix.
+
+    >>> query("select count(*) as rows from flows", pa.table({"dst_port": [443, 53]})).to_pylist()
+    [{'rows': 2}]
+    """
+    with FlowDatabase() as database:
+        database.show(_rows(target))
+        return _plain_integers(database.ask(sql))
+
+
+class FlowDatabase:
+    """A DuckDB in memory that sees nothing but what it is shown: no files, no network, no Python names."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        config: dict[str, Any] = {
+            "TimeZone": "UTC",
+            "enable_external_access": False,
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+        }
+        if threads is not None:
+            config["threads"] = threads
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._columns: list[tuple[str, pa.DataType]] | None = None
+        for kind, name in _FUNCTIONS.items():
+            self._define(name, text_formatter(kind), ["BLOB"], "VARCHAR")
+        self._define("in_prefix", addresses_in_prefixes, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+
+    def show(self, rows: Any) -> None:
+        """Make these rows (an Arrow table, batch or dataset) the view `flows`, in place of what it was."""
+        if isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        self._connection.register(_ROWS, rows)
+        columns = [(field.name, field.type) for field in rows.schema]
+        if columns != self._columns:
+            texts = [
+                f"{_FUNCTIONS[text_columns()[name]]}({_quoted(name)}) as {_quoted(name)}"
+                for name, kind in columns
+                if name in text_columns() and pa.types.is_fixed_size_binary(kind)
+            ]
+            replaced = f" replace ({', '.join(texts)})" if texts else ""
+            self._connection.execute(f"create or replace temp view {VIEW} as select *{replaced} from {_ROWS}")
+            self._columns = columns
+
+    def ask(self, sql: str, *, what: str = "query") -> pa.Table:
+        """The answer of one SELECT. `what` begins the message where it is not valid."""
+        names = [name for name, _ in self._columns or []]
+        try:
+            statements = self._connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type not in (
+                duckdb.StatementType.SELECT,
+                duckdb.StatementType.EXPLAIN,
+            ):
+                raise QueryError(
+                    f"{what}: only one statement that reads is allowed: `{' '.join(sql.split())[:80]}`",
+                    hint=f"begin with `select … from {VIEW}`",
+                )
+            answer = self._connection.sql(sql)
+            if answer is None:
+                raise QueryError(f"{what}: the statement gives no rows", hint=f"begin with `select … from {VIEW}`")
+            return answer.to_arrow_table()
+        except duckdb.Error as error:
+            raise _query_error(error, what, names) from error
+
+    def columns_of(self, sql: str) -> list[str]:
+        """Columns of the view that a SELECT can touch: all where it says so with a star, or is not understood."""
+        names = [name for name, _ in self._columns or []]
+        try:
+            rows = self._connection.execute("select json_serialize_sql(?)", [sql]).fetchall()
+        except duckdb.Error:
+            return names
+        tree = json.loads(rows[0][0])
+        found, is_star = _columns_in(tree)
+        if is_star or tree.get("error"):
+            return names
+        return [name for name in names if name.lower() in found]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> FlowDatabase:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _define(self, name: str, function: Callable[..., Any], takes: list[Any], gives: str) -> None:
+        self._connection.create_function(name, function, takes, gives, type=PythonUDFType.ARROW)
+
+
+def addresses_in_prefixes(addresses: pa.Array, prefixes: pa.Array) -> pa.Array:
+    """For each row whether the address (text) is in the prefix (text). Null where either is null or no address."""
+    from .addresses import parse_addresses, prefix_range
+
+    values, _ = parse_addresses(addresses)
+    if isinstance(prefixes, pa.ChunkedArray):
+        prefixes = prefixes.combine_chunks()
+    answer = np.zeros(len(values), np.bool_)
+    words = np.frombuffer(values.buffers()[1], ">u8")[: 2 * len(values)]
+    high, low = words[0::2], words[1::2]
+    known = pc.and_(values.is_valid(), prefixes.is_valid())
+    for prefix in pc.unique(prefixes).drop_null().to_pylist():
+        first, last = (np.frombuffer(end, ">u8") for end in prefix_range(prefix))
+        inside = ((high > first[0]) | ((high == first[0]) & (low >= first[1]))) & (
+            (high < last[0]) | ((high == last[0]) & (low <= last[1]))
+        )
+        asked = pc.fill_null(pc.equal(prefixes, prefix), False).to_numpy(zero_copy_only=False)
+        answer |= inside & asked
+    return pc.if_else(known, pa.array(answer), pa.scalar(None, pa.bool_()))
+
+
+def _columns_in(node: Any) -> tuple[set[str], bool]:
+    """Names of columns in DuckDB's syntax tree, in lower case, and whether a star stands in it."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return set(), False
+    found, is_star = set[str](), node.get("class") == "STAR"
+    if node.get("class") == "COLUMN_REF":
+        found = {name.lower() for name in node.get("column_names", [])}
+    for child in node.values():
+        below, has_star = _columns_in(child)
+        found, is_star = found | below, is_star or has_star
+    return found, is_star
+
+
+def _rows(target: Flows | Lake | pa.Table | str | Path | Sequence[str | Path]) -> Any:
+    """What DuckDB can scan: a table, or a dataset that is read in place."""
+    if isinstance(target, Flows):
+        return target.to_arrow()
+    if isinstance(target, pa.Table):
+        return target
+    if isinstance(target, Lake):
+        return target.dataset()
+    if isinstance(target, str | Path):
+        return Lake(target).dataset()
+    datasets = [Lake(path).dataset() for path in target]
+    schema = pa.unify_schemas([part.schema for part in datasets], promote_options="permissive")
+    return ds.dataset([part.replace_schema(schema) for part in datasets])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _query_error(error: duckdb.Error, what: str, names: Sequence[str]) -> QueryError:
+    """DuckDB's own words and its pointer to the place, without its name for the kind of error."""
+    inner = re.search(r"QueryError: (.*)", str(error))
+    if inner:  # raised by one of our functions inside DuckDB
+        return QueryError(f"{what}: {inner.group(1)}")
+    message, _, place = str(error).partition("\n\nLINE ")
+    message, _, candidates = message.partition("\n")
+    message = re.sub(r"^[A-Z][A-Za-z ]+ Error: ", "", message).rstrip("!").strip()
+    message = message[:1].lower() + message[1:]
+    if place:
+        lines = place.splitlines()
+        number, _, shown = lines[0].partition(": ")
+        pointer = lines[1][len(f"LINE {number}: ") :] if len(lines) > 1 else ""
+        message += f"\n\n    {shown}\n    {pointer}".rstrip()
+    column = re.search(r'column "([^"]+)"', str(error))
+    hint = None
+    if column:
+        hint = nearest_name_hint(column.group(1), [*names, *column_names()])
+    elif "does not exist" in message and "Table" in str(error):
+        hint = f"the flows are in the view `{VIEW}`"
+    elif "disabled by configuration" in message:
+        hint = f"a query sees nothing but the view `{VIEW}`"
+    elif candidates.startswith("Did you mean"):
+        hint = candidates[:1].lower() + candidates[1:]
+    return QueryError(f"{what}: {message}", hint=hint)
+
+
+def _plain_integers(answer: pa.Table) -> pa.Table:
+    """DuckDB's sums of integers are 128 bits wide; 64 where they fit, so that every tool can read them."""
+    for index, field in enumerate(answer.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+            try:
+                answer = answer.set_column(index, field.name, answer.column(index).cast(pa.int64()))
+            except pa.ArrowInvalid:
+                continue
+    return answer
