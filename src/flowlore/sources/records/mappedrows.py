@@ -1,5 +1,6 @@
 """Frames of somebody's table → batches of the flow table, with every row accounted for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,8 @@ from .rows import flow_rows
 NOT_IP = "not-ip"
 REPEATED_HEADER = "repeated-header"
 OTHER_HALF = "other-half"  # rows that are neither the first nor the second half of a flow
+
+Complete = Callable[[pl.DataFrame, dict[str, Any]], None]
 
 
 class MappedRows:
@@ -45,8 +48,11 @@ class MappedRows:
         if unused:
             account.notes["unused-columns"] += len(unused)
 
-    def batch(self, frame: pl.DataFrame) -> pa.RecordBatch | None:
-        """The flows of the frame's rows, or None where none of them is one."""
+    def batch(self, frame: pl.DataFrame, complete: Complete | None = None) -> pa.RecordBatch | None:
+        """The flows of the frame's rows, or None where none of them is one.
+
+        `complete` may add and change columns: it is given the rows that are flows and the columns made of them.
+        """
         first_record = self.account.records
         self.account.records += frame.height
         frame = self._without_repeated_headers(frame)
@@ -62,6 +68,8 @@ class MappedRows:
             from .zeekcolumns import complete_connections
 
             complete_connections(frame, columns, self.account.notes)
+        if complete is not None:
+            complete(frame, columns)
         self._default_label_source(columns, frame.height)
         self.account.records_in_flows += frame.height
         self.account.flows += frame.height

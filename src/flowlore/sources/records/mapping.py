@@ -42,7 +42,8 @@ def mapped_columns(frame: pl.DataFrame, column_map: ColumnMap, notes: Counter[st
             detail = _source_column(frame, rule.detail, rule, column_map, places)
             if detail is not None and isinstance(made, pl.Series):
                 made = _with_detail(made, detail, rule)
-            note_unreadable(notes, target, values, made)
+            if not (isinstance(made, pl.Series) and made.dtype == pl.String):
+                note_unreadable(notes, target, values, made)
         found[target] = made
     for target, constant in column_map.constants.items():
         found.setdefault(target, pa.repeat(pa.scalar(constant, arrow_schema().field(target).type), frame.height))

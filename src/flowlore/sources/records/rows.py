@@ -135,7 +135,8 @@ def _name_hashes(names: pa.Array) -> npt.NDArray[np.uint8]:
 def _address_bytes(addresses: pa.Array) -> npt.NDArray[np.uint8]:
     rows = len(addresses)
     flat = np.frombuffer(addresses.buffers()[1], np.uint8)
-    return flat[addresses.offset * 16 : (addresses.offset + rows) * 16].reshape(rows, 16)
+    found: npt.NDArray[np.uint8] = flat[addresses.offset * 16 : (addresses.offset + rows) * 16].reshape(rows, 16)
+    return found
 
 
 def _valid(values: pa.Array | None, rows: int) -> npt.NDArray[np.bool_]:

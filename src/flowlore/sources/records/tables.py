@@ -3,6 +3,7 @@
 import csv
 import io
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, ClassVar
@@ -13,7 +14,7 @@ import pyarrow.parquet
 
 from ...errors import InputError
 from ...settings import Settings, setting
-from ..compressed import replayed
+from ..compressed import break_reason, replayed
 from ..source import Account, Head, Input
 from .columnmaps import ColumnMap, load_map, plain, recognise_header, shipped_maps
 from .mappedrows import MappedRows, part_of
@@ -95,8 +96,10 @@ class TablesSource:
 
     def _text(self, name: str, stream: IO[bytes], beginning: bytes) -> Iterator[pa.RecordBatch]:
         rows: MappedRows | None = None
+        null_values: tuple[str, ...] = ()
         layout = _Layout(",", [], None, False)
-        for block in line_blocks(replayed(beginning, stream), self.account.skipped):
+        left_out: Counter[str] = Counter()
+        for block in line_blocks(replayed(beginning, stream), left_out):
             if rows is None:
                 found = _recognised_text(block)
                 if found is None:
@@ -107,19 +110,29 @@ class TablesSource:
                     found = _with_map(found, column_map)
                 layout = found
                 column_map = self._with_settings(column_map)
+                null_values = column_map.null_values
                 rows = MappedRows(
-                    column_map, layout.header, self.account, source=self.name, capture=name, settings=self._all_settings
+                    replace(column_map, null_values=()),
+                    layout.header,
+                    self.account,
+                    source=self.name,
+                    capture=name,
+                    settings=self._all_settings,
                 )
                 self.account.recognised[name] = f"{column_map.title}, {len(layout.header)} columns"
                 if layout.has_header:
                     block = block[block.find(b"\n") + 1 :]
-            frame, skipped = read_delimited(block, layout.header, layout.separator, quoted=True)
-            self.account.records += sum(skipped.values())
-            self.account.skipped.update(skipped)
+            frame, skipped = read_delimited(
+                block, layout.header, layout.separator, quoted=True, null_values=null_values
+            )
+            left_out.update(skipped)
             made = rows.batch(frame)
             if made is not None:
                 yield made
-        self.account.records += self.account.skipped["line-too-long"]
+        self.account.records += left_out.total()
+        self.account.skipped.update(left_out)
+        if reason := break_reason(stream):
+            self.account.notes[reason] += 1
 
     def _map_of(self, header: list[str], name: str) -> ColumnMap:
         if self._settings.map:
@@ -200,7 +213,7 @@ def _with_map(layout: _Layout, column_map: ColumnMap) -> _Layout:
 
 
 def _fits_positions(column_map: ColumnMap, fields: list[str]) -> bool:
-    """Whether the first line holds values of a file without a header: as many as names, with addresses in their places."""
+    """Whether the first line is one of a file without a header: as many values as names, addresses in their places."""
     if not column_map.positions or len(column_map.positions) != len(fields):
         return False
     places = {plain(name): place for place, name in enumerate(column_map.positions)}
@@ -227,7 +240,7 @@ def _distinct(header: list[str]) -> list[str]:
 
 
 def _is_flow_table(head: Head) -> bool:
-    """Whether a Parquet head is known to be a flow table of ours: only small files can be looked into from their head."""
+    """Whether a Parquet head is a flow table of ours: only small files can be looked into from their head."""
     if not head.complete:
         return False
     try:

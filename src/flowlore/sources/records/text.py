@@ -54,18 +54,18 @@ def count_lines(block: bytes) -> int:
 
 
 def read_delimited(
-    block: bytes, names: Sequence[str], separator: str, *, quoted: bool
+    block: bytes, names: Sequence[str], separator: str, *, quoted: bool, null_values: Sequence[str] = ()
 ) -> tuple[pl.DataFrame, Counter[str]]:
     """The fields of each line as text, and the lines left out by reason. Every name is a column.
 
-    A line with another number of fields than names is left out. `quoted` is off where a quote is a character like others.
+    A line with another number of fields than names is left out; a field that is one of `null_values` is null. `quoted` is off where a quote is like other characters.
     """
     skipped: Counter[str] = Counter()
     if quoted and b'"' in block:
         block, unbalanced = _without_unbalanced_quotes(block)
         skipped[BAD_LINE] += unbalanced
     expected = count_lines(block)
-    tables = list(_parse_delimited(block, list(names), separator, quoted))
+    tables = list(_parse_delimited(block, list(names), separator, quoted, list(null_values)))
     if not tables:
         frame = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     else:
@@ -77,8 +77,8 @@ def read_delimited(
 def read_json_lines(block: bytes, schema: Mapping[str, Any]) -> tuple[pl.DataFrame, Counter[str]]:
     """The fields of `schema` of the JSON object in each line, and the lines left out by reason.
 
-    Where the schema says text, a number or truth value is given as it was written. Other fields are passed over; a field
-    of another shape than the schema's is null.
+    Where the schema says text, a number or truth value is given as it was written. Other fields are passed over; a
+    field of another shape than the schema's is null.
     """
     skipped: Counter[str] = Counter()
     block, strays = _without_lines_of_other_kinds(block)
@@ -122,7 +122,9 @@ def _clean(block: bytes) -> bytes:
     return block
 
 
-def _parse_delimited(block: bytes, names: list[str], separator: str, quoted: bool) -> Iterator[pa.Table]:
+def _parse_delimited(
+    block: bytes, names: list[str], separator: str, quoted: bool, null_values: list[str]
+) -> Iterator[pa.Table]:
     """Tables of text. Where the parser gives up on a block, the block is halved until the guilty line stands alone."""
     if not block:
         return
@@ -146,7 +148,9 @@ def _parse_delimited(block: bytes, names: list[str], separator: str, quoted: boo
                 ignore_empty_lines=len(names) > 1,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=bool(null_values),
+                null_values=null_values,
             ),
         )
     except pa.ArrowInvalid:
@@ -155,8 +159,8 @@ def _parse_delimited(block: bytes, names: list[str], separator: str, quoted: boo
         yield table
     elif lines > 1:
         first, second = _halves(block)
-        yield from _parse_delimited(first, names, separator, quoted)
-        yield from _parse_delimited(second, names, separator, quoted)
+        yield from _parse_delimited(first, names, separator, quoted, null_values)
+        yield from _parse_delimited(second, names, separator, quoted, null_values)
 
 
 def _parse_json(block: bytes, schema: dict[str, Any]) -> Iterator[pl.DataFrame]:

@@ -71,17 +71,26 @@ def _sure_flags(protocol: pl.Series, history: pl.Series, packets: pl.Series, let
     `s` is SYN alone, `h` SYN and ACK, `a` ACK alone. A direction with payload may or may not have had PSH, and FIN and
     RST may or may not have had ACK: nothing is said of these, except that a FIN after an ACK has nothing to hide.
     """
-    syn, synack, ack, data, fin, rst, *rest = letters
+    distinct = history.unique()  # there are few histories, and many flows
+    told = pl.DataFrame({"history": distinct, "flags": _told_flags(distinct, letters)})
+    flags = history.alias("history").to_frame().join(told, on="history", how="left", maintain_order="left")["flags"]
+    silent = packets.eq(0) & ~history.str.contains(f"[{letters}^]")
+    return pl.select(
+        pl.when(protocol != 6).then(None).when(silent).then(0).when(packets > 0).then(flags).cast(pl.UInt8)
+    ).to_series()
+
+
+def _told_flags(history: pl.Series, letters: str) -> pl.Series:
+    """The bits that a history proves to be all of one direction, null where it does not."""
+    syn, synack, ack, data, fin, rst, *rest = list(letters)
     seen = {letter: history.str.contains(letter, literal=True) for letter in letters}
     doubtful = seen[data] | seen[rst] | history.str.contains("^", literal=True)
     for letter in rest:
         doubtful = doubtful | seen[letter]
-    doubtful = doubtful | (seen[fin] & ~(seen[ack] | seen[synack]))
-    any_letter = history.str.contains(f"[{letters}]")
-    doubtful = doubtful | (~any_letter & (packets > 0)) | (packets.is_null())
+    doubtful = doubtful | (seen[fin] & ~(seen[ack] | seen[synack])) | ~history.str.contains(f"[{letters}]")
     bits = (
         (seen[syn] | seen[synack]).cast(pl.Int64) * 2
         + (seen[ack] | seen[synack]).cast(pl.Int64) * 16
         + seen[fin].cast(pl.Int64)
     )
-    return pl.select(pl.when((protocol == 6) & ~doubtful).then(bits).otherwise(None).cast(pl.UInt8)).to_series()
+    return pl.select(pl.when(~doubtful).then(bits)).to_series()
