@@ -28,7 +28,7 @@ def compression_of(beginning: bytes) -> str | None:
         return "zstandard"
     if beginning[:6] == b"\xfd7zXZ\x00":
         return "xz"
-    if beginning[:3] == b"BZh" and beginning[3:4] in b"123456789" and beginning[4:6] == b"1A":
+    if beginning[:3] == b"BZh" and beginning[3:4] in b"123456789" and beginning[4:6] in (b"1A", b"\x17r"):
         return "bzip2"
     return None
 
@@ -194,11 +194,11 @@ class _GzipMember:
 
 
 def _decoded_before_damage(member: Any, piece: bytes) -> bytes:
-    """zlib gives nothing of a piece in which it finds damage, be it a wrong checksum: go again in small steps."""
+    """zlib gives nothing of a piece in which it finds damage, be it a wrong checksum: go again byte by byte."""
     decoded = bytearray()
     try:
-        for at in range(0, len(piece), 16):
-            decoded += member.decompress(piece[at : at + 16])
+        for at in range(len(piece)):
+            decoded += member.decompress(piece[at : at + 1])
             if len(decoded) >= _OUTPUT_BYTES:
                 break
     except zlib.error:
