@@ -1,6 +1,7 @@
 """Directed records: what an exporter says of one direction of a flow, and how they become rows of the flow table."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ DIRECTED = np.dtype(
         ("bytes_rev", np.uint64),
         ("known", np.uint64),  # a bit for each of OPTIONAL
         ("session", np.uint32),  # ordinal of exporter and domain
+        ("capture", np.uint32),  # ordinal of the file or socket that it came through
         ("sampling_rate", np.uint32),
         ("input_interface", np.uint32),
         ("output_interface", np.uint32),
@@ -189,25 +191,36 @@ class Texts:
         self._values = pa.array(list(self._places), pa.string())
 
 
+@dataclass(slots=True)
+class Paired:
+    """Rows to come: places of the records of both directions (-1 is none), and the identity of the flow."""
+
+    records: Records
+    forward: Places
+    reverse: Places
+    parts: npt.NDArray[np.uint32]
+    first_ns: Places
+    ordinals: npt.NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.forward)
+
+
 def finish_batch(
-    records: Records,
-    forward: Places,
-    reverse: Places,
-    parts: npt.NDArray[np.uint32],
-    first_ns: Places,
-    ordinals: npt.NDArray[np.uint32],
+    paired: Paired,
     texts: Texts,
     exporters: Sequence[str],
+    captures: Sequence[str],
     *,
     source: str,
-    capture: str | None = None,
     community_id: bool = True,
     flow_id_key: tuple[int, int] = (0, 0),
 ) -> pa.RecordBatch:
-    """Rows of the flow table. Row i is `records[forward[i]]` and `records[reverse[i]]`; a place of -1 is no record.
+    """Rows of the flow table. `exporters` and `captures` are what the ordinals in the records stand for.
 
     A record in `reverse` alone makes a row whose `src` is the record's destination.
     """
+    records, forward, reverse = paired.records, paired.forward, paired.reverse
     rows = len(forward)
     has_forward, has_reverse = forward >= 0, reverse >= 0
     ahead, back = records[forward], records[reverse]  # -1 takes some record, masked below
@@ -223,7 +236,7 @@ def finish_batch(
     )
     known["start"] = pa.array(start, pa.int64()).cast(arrow_schema().field("start").type)
     known["duration_ns"] = _masked(end - start, _has(one, "duration"))
-    known["part"] = pa.array(parts, pa.uint32())
+    known["part"] = pa.array(paired.parts, pa.uint32())
     halves = _turned_halves(one, turned)
     src_ip, dst_ip = (_address_bytes(halves[0], halves[1]), _address_bytes(halves[2], halves[3]))
     known["src_ip"], known["dst_ip"] = fixed_binary(src_ip), fixed_binary(dst_ip)
@@ -260,8 +273,7 @@ def finish_batch(
     known["end_reason"] = names.take(pa.array(reasons["end_reason"], mask=~_has(reasons, "end_reason")))
     known["exporter"] = pa.array(list(exporters), pa.string()).take(pa.array(one["session"]))
     known["source"] = pa.repeat(pa.scalar(source), rows)
-    if capture is not None:
-        known["capture"] = pa.repeat(pa.scalar(capture), rows)
+    known["capture"] = pa.array(list(captures), pa.string()).take(pa.array(one["capture"]))
     known["observation_point"] = pa.repeat(pa.scalar(0, pa.uint32()), rows)
     ports = [np.where(turned, one[other], one[column]) for column, other in (_SWAPPED[3], _SWAPPED[3][::-1])]
     if rows:
@@ -270,11 +282,11 @@ def finish_batch(
             src_port=ports[0],
             dst_port=ports[1],
             protocol=one["protocol"],
-            first_ns=np.ascontiguousarray(first_ns),
+            first_ns=np.ascontiguousarray(paired.first_ns),
             vlan=one["vlan"],
             inner_vlan=one["inner_vlan"],
             tunnel_id=np.where(_has(one, "tunnel_id"), one["tunnel_id"], 0),
-            ordinal=ordinals,
+            ordinal=paired.ordinals,
             key=flow_id_key,
         )
         if community_id:

@@ -5,13 +5,12 @@ batches. What waits for its other half is bounded in number, and in time by the 
 """
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ...flows.compiled import compiled
-from .directed import DIRECTED, Places, Records, known_bit
+from .directed import DIRECTED, Paired, Places, Records, known_bit
 
 Words = npt.NDArray[np.uint64]
 
@@ -51,21 +50,6 @@ _FATE = np.dtype(
     ],
     align=True,
 )
-
-
-@dataclass(slots=True)
-class Paired:
-    """Rows to come: places of the records of both directions (-1 is none), and the identity of the flow."""
-
-    records: Records
-    forward: Places
-    reverse: Places
-    parts: npt.NDArray[np.uint32]
-    first_ns: Places
-    ordinals: npt.NDArray[np.uint32]
-
-    def __len__(self) -> int:
-        return len(self.forward)
 
 
 class Pairer:
@@ -119,6 +103,11 @@ class Pairer:
         if counts[1]:
             self.notes["waited-too-little"] += int(counts[1])
         return self._hand_out(pool, fates, first[: counts[0]], second[: counts[0]])
+
+    def advance(self, now_ns: int) -> Paired:
+        """What has waited long enough by the clock of arrivals, though nothing more came."""
+        np.maximum(self._clock, now_ns, out=self._clock)
+        return self.add(np.empty(0, DIRECTED))
 
     def finish(self) -> Paired:
         """Everything that still waits."""

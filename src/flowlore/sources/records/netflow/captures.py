@@ -3,7 +3,7 @@
 import ipaddress
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from ...packets.headers.frames import new_fragment_table, parse_frames
 from ...packets.headers.notes import NOTES
 from ...packets.layout import PACKET
 from ...packets.settings import PacketSettings
-from .datagrams import Datagrams, describe_datagram
+from .datagrams import Datagrams
 
 UDP = 17
+SFLOW_VERSION, SFLOW_WORD = 0, 5
 _FRAGMENT_TABLE = 1024
 _MOST_FRAGMENTED = 256  # datagrams that are put together at once
 
@@ -25,8 +26,12 @@ _Place = tuple[int, bytes]
 _Whole = tuple[int, int, int]  # start in the buffer, length, packet
 
 
-def datagrams_from_capture(stream: IO[bytes], name: str, notes: Counter[str]) -> Iterator[Datagrams]:
-    """Every UDP payload that begins like an export (NetFlow, IPFIX or sFlow), a batch for each chunk of the capture.
+def datagrams_from_capture(
+    stream: IO[bytes], name: str, notes: Counter[str], versions: Sequence[int] = (5, 7, 9, 10)
+) -> Iterator[Datagrams]:
+    """Every UDP payload that begins with one of these versions, a batch for each chunk of the capture.
+
+    `SFLOW_VERSION` stands for sFlow, whose version is a word of four bytes.
 
     Exporters are the source addresses of the packets. Datagrams in fragments are put together; what is cut by the
     snap length, never completed, or no export at all is counted in `notes`.
@@ -42,7 +47,7 @@ def datagrams_from_capture(stream: IO[bytes], name: str, notes: Counter[str]) ->
         packets = np.zeros(len(chunk.frames), PACKET)
         parse_frames(chunk.data, chunk.frames, packets, fragments, parser_notes, nesting, True)
         notes["capture-packets"] += len(packets)
-        found = _exports_of(chunk, packets, joiner, notes)
+        found = _exports_of(chunk, packets, joiner, versions, notes)
         if found is None:
             continue
         buffer, starts, lengths, members = found
@@ -60,20 +65,13 @@ def datagrams_from_capture(stream: IO[bytes], name: str, notes: Counter[str]) ->
         del notes[reason]
 
 
-def share_of_exports(data: bytes, name: str) -> float:
-    """How many of the UDP and TCP packets at the beginning of a capture are whole export datagrams, 0 to 1."""
+def share_of_exports(data: bytes, name: str, describe: Callable[[bytes], str | None]) -> float:
+    """How many of the UDP and TCP packets at the beginning of a capture are datagrams that `describe` knows, 0 to 1."""
     import io
 
     payloads = _transport_payloads(CaptureReader(io.BytesIO(data), name))
-    verdicts = [is_udp and describe_export(payload) is not None for is_udp, payload in payloads]
+    verdicts = [is_udp and describe(payload) is not None for is_udp, payload in payloads]
     return sum(verdicts) / len(verdicts) if verdicts else 0.0
-
-
-def describe_export(payload: bytes) -> str | None:
-    """NetFlow, IPFIX or sFlow, where a datagram is that as a whole."""
-    from ..sflow import describe_sflow
-
-    return describe_sflow(payload) or describe_datagram(payload)
 
 
 def _transport_payloads(reader: CaptureReader, most: int = 512) -> list[tuple[bool, bytes]]:
@@ -93,7 +91,7 @@ def _transport_payloads(reader: CaptureReader, most: int = 512) -> list[tuple[bo
 
 
 def _exports_of(
-    chunk: Chunk, packets: npt.NDArray[np.void], joiner: "_FragmentJoiner", notes: Counter[str]
+    chunk: Chunk, packets: npt.NDArray[np.void], joiner: "_FragmentJoiner", versions: Sequence[int], notes: Counter[str]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
     """(buffer, starts, lengths, packets) of the datagrams in one chunk, in order of the capture."""
     is_udp = (packets["verdict"] == 0) & (packets["protocol"] == UDP)
@@ -107,7 +105,7 @@ def _exports_of(
     snapped = whole & (lengths < packets["payload_bytes"])
     version, first_word = _u16(data, np.where(readable, starts, 0)), _u32(data, np.where(readable, starts, 0))
     long_enough = lengths >= 16
-    is_export = long_enough & (np.isin(version, (5, 7, 9, 10)) | (first_word == 5))
+    is_export = long_enough & np.where(first_word == SFLOW_WORD, SFLOW_VERSION in versions, np.isin(version, versions))
     notes["cut-by-snap-length"] += int((snapped & is_export).sum())
     complete = [
         (int(starts[member]), int(lengths[member]), member)
@@ -116,7 +114,7 @@ def _exports_of(
     joined: list[tuple[int, bytes]] = []
     for member in np.flatnonzero(is_udp & ~whole).tolist():
         payload = joiner.add(data, packets[member])
-        if payload is not None:
+        if payload is not None and _version_of(payload) in versions:
             joined.append((member, payload))
     notes["not-an-export"] += len(packets) - len(complete) - len(joined) - int((snapped & is_export).sum())
     if not complete and not joined:
@@ -185,6 +183,10 @@ def _fragment_place(data: npt.NDArray[np.uint8], at: int, packet: np.void) -> tu
             word = int.from_bytes(header[42:44], "big")
             return (ends, _word(header, 44)), word & 0xFFF8, bool(word & 1)
     return None
+
+
+def _version_of(payload: bytes) -> int:
+    return SFLOW_VERSION if payload[:4] == b"\0\0\0\5" else int.from_bytes(payload[:2], "big")
 
 
 def _address_text(high: int, low: int) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 V5_HEADER, V5_RECORD, V5_MOST_RECORDS = 24, 48, 30
 V7_HEADER, V7_RECORD, V7_MOST_RECORDS = 24, 52, 28
 V9_HEADER, IPFIX_HEADER = 20, 16
+LARGEST_DATAGRAM = 65_535
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ def _set_numbers(records: Records, columns: Columns) -> None:
                 values = values & 0xFF
             elif values.dtype.itemsize > records.dtype[name].itemsize:
                 values = np.minimum(values, most)
-            know(records, name, values)
+            know(records, name, values, values != 0 if name.endswith("_as") else None)  # AS 0 is none
             break
 
 

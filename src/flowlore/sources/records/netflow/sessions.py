@@ -12,6 +12,7 @@ from .elements import IANA_PEN
 from .templates import V9_SCOPE_PEN, VARIABLE, Template, fixed_template
 
 MOST_OPTIONS = 65_536  # names or rates kept of one sort
+VERSION_NAMES = {0: "sFlow v5", 5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX"}
 NEAR = 1 << 20  # a sequence number that jumps further is a restart, not a gap
 
 
@@ -111,7 +112,7 @@ class Session:
         """What `inspect exporters` shows of this domain."""
         return {
             "exporter": self.exporter,
-            "version": {5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX"}[self.version],
+            "version": VERSION_NAMES[self.version],
             "domain": self.domain,
             "datagrams": self.datagrams,
             "records": self.records,
@@ -119,7 +120,7 @@ class Session:
             "sequence_gaps": self.sequence_gaps,
             "sequence_restarts": self.sequence_restarts,
             "missing": self.missing,
-            "missing_unit": "datagrams" if self.version == 9 else "records",
+            "missing_unit": "datagrams" if self.version in (0, 9) else "records",
             "template_changes": self.template_changes,
             "templates": [
                 {

@@ -1,0 +1,233 @@
+"""Exports as they come over UDP: one socket for NetFlow, IPFIX and sFlow, told apart by their version."""
+
+import ipaddress
+import queue
+import select
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ....flows.compiled import compiled
+from ...source import Account
+from ..sflow.pipeline import SflowPipeline
+from ..sflow.settings import SflowSettings
+from .datagrams import Datagrams
+from .pipeline import NetflowPipeline
+from .receiving import SLOT_BYTES, DatagramSocket
+from .settings import NetflowSettings
+
+LOOPBACK = "127.0.0.1"
+_QUEUED_BATCHES = 16
+_POLL_S = 0.05
+
+
+class UdpCollector:
+    """Listens from the moment it is made. A thread receives, so that decoding does not make the system drop.
+
+    `batches` ends after `duration_s`, after `most_datagrams`, or once `stop()` is true; what waits is handed out then.
+    """
+
+    def __init__(
+        self,
+        host: str = LOOPBACK,
+        port: int = 2055,
+        settings: NetflowSettings | None = None,
+        sflow_settings: SflowSettings | None = None,
+    ) -> None:
+        self._settings = settings or NetflowSettings()
+        self._socket = DatagramSocket(host, port, self._settings.receive_buffer_bytes)
+        self.host, self.port = self._socket.host, self._socket.port
+        self._records, self._samples = Account(), Account()
+        self._netflow = NetflowPipeline(self._settings, self._records)
+        self._sflow = SflowPipeline(sflow_settings or SflowSettings(), self._samples)
+        self._queue: queue.Queue[Datagrams | None] = queue.Queue(_QUEUED_BATCHES)
+        self._names: dict[tuple[int, int], int] = {}
+        self._exporter_names: list[str] = []
+        self._received = 0
+        self._dropped = 0
+
+    @property
+    def account(self) -> Account:
+        """Both protocols together; what the system dropped is `dropped-by-kernel` in the notes."""
+        one, other = self._records, self._samples
+        total = Account(
+            records=one.records + other.records,
+            records_in_flows=one.records_in_flows + other.records_in_flows,
+            flows=one.flows + other.flows,
+            skipped=one.skipped + other.skipped,
+            notes=one.notes + other.notes + Counter({"dropped-by-kernel": self._dropped}),
+        )
+        total.notes["datagrams"] = self._received
+        total.details["exporters"] = [
+            exporter for account in (one, other) for exporter in account.details.get("exporters", ())
+        ]
+        return total
+
+    def batches(
+        self,
+        *,
+        duration_s: float | None = None,
+        most_datagrams: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of the flow table as flows are decided."""
+        ended = threading.Event()
+        end = None if duration_s is None else time.monotonic() + duration_s
+
+        def is_over() -> bool:
+            return (
+                ended.is_set()
+                or stop()
+                or (end is not None and time.monotonic() >= end)
+                or (most_datagrams is not None and self._received >= most_datagrams)
+            )
+
+        receiver = threading.Thread(target=self._receive, args=(is_over,), name="flowlore-udp", daemon=True)
+        receiver.start()
+        try:
+            while (datagrams := self._queue.get()) is not None:
+                yield from self._decode(datagrams)
+            for pipeline in (self._netflow, self._sflow):
+                yield from pipeline.finish()
+        finally:
+            ended.set()
+            while receiver.is_alive():
+                self._drain()
+                receiver.join(_POLL_S)
+            self._dropped = self._socket.dropped()
+            self._socket.close()
+
+    def _decode(self, datagrams: Datagrams) -> Iterator[pa.RecordBatch]:
+        name = f"udp {self.host}:{self.port}"
+        if not len(datagrams):
+            now_ns = time.time_ns()
+            for pipeline in (self._netflow, self._sflow):
+                yield from pipeline.advance(now_ns)
+            return
+        is_sflow = _first_words(datagrams.buffer, datagrams.starts, datagrams.lengths) == 5
+        if is_sflow.any():
+            yield from self._sflow.add(_chosen(datagrams, is_sflow), name)
+        if not is_sflow.all():
+            yield from self._netflow.add(_chosen(datagrams, ~is_sflow) if is_sflow.any() else datagrams, name)
+
+    def _receive(self, is_over: Callable[[], bool]) -> None:
+        """The receiving thread: batches by number of datagrams, or by time when they are few."""
+        most = self._settings.batch_datagrams
+        poll = select.poll()
+        poll.register(self._socket.socket, select.POLLIN)
+        batch = _GrowingBatch()
+        since = time.monotonic()
+        while not is_over():
+            count = self._socket.receive()
+            if count:
+                self._received += count
+                batch.add(self._socket, count, self._exporters_of(count), time.time_ns())
+            else:
+                poll.poll(_POLL_S * 1000)
+            now = time.monotonic()
+            if len(batch) >= most or now - since >= self._settings.batch_wait_s:
+                self._queue.put(batch.take(self._exporter_names))
+                since = now
+        self._dropped = self._socket.dropped()
+        if len(batch):
+            self._queue.put(batch.take(self._exporter_names))
+        self._queue.put(None)
+
+    def _exporters_of(self, count: int) -> npt.NDArray[np.int32]:
+        addresses = self._socket.addresses(count)
+        distinct, inverse = np.unique(addresses, axis=0, return_inverse=True)
+        places = np.empty(len(distinct), np.int32)
+        for row, (high, low) in enumerate(distinct.tolist()):
+            key = (high, low)
+            if key not in self._names:
+                self._names[key] = len(self._exporter_names)
+                address = ipaddress.IPv6Address(high << 64 | low) if high or low >> 32 else ipaddress.IPv4Address(low)
+                mapped = getattr(address, "ipv4_mapped", None)
+                self._exporter_names.append(str(mapped or address))
+            places[row] = self._names[key]
+        return places[inverse.reshape(-1)]
+
+    def _drain(self) -> None:
+        try:
+            while True:
+                self._queue.get_nowait()
+        except queue.Empty:
+            return
+
+
+class _GrowingBatch:
+    """Datagrams copied out of the socket's slots, back to back."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parts: list[npt.NDArray[np.uint8]] = []
+        self._lengths: list[npt.NDArray[np.int64]] = []
+        self._exporters: list[npt.NDArray[np.int32]] = []
+        self._times: list[npt.NDArray[np.int64]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, source: DatagramSocket, count: int, exporters: npt.NDArray[np.int32], now_ns: int) -> None:
+        lengths = source.lengths[:count].copy()
+        packed = np.empty(int(lengths.sum()), np.uint8)
+        _pack(source.slots.reshape(-1), SLOT_BYTES, lengths, packed)
+        self._parts.append(packed)
+        self._lengths.append(lengths)
+        self._exporters.append(exporters)
+        self._times.append(np.full(count, now_ns, np.int64))
+        self._count += count
+
+    def take(self, exporter_names: list[str]) -> Datagrams:
+        """Everything so far; the batch is empty again."""
+        none = np.zeros(0, np.int64)
+        lengths = np.concatenate([none, *self._lengths])
+        starts = np.zeros(len(lengths), np.int64)
+        np.cumsum(lengths[:-1], out=starts[1:])
+        buffer = np.concatenate([np.zeros(0, np.uint8), *self._parts])
+        buffer.flags.writeable = False
+        exporters = np.concatenate([none.astype(np.int32), *self._exporters])
+        times = np.concatenate([none, *self._times])
+        self._clear()
+        return Datagrams(buffer, starts, lengths, exporters, times, exporter_names)
+
+
+def _chosen(datagrams: Datagrams, keep: npt.NDArray[np.bool_]) -> Datagrams:
+    return Datagrams(
+        datagrams.buffer,
+        datagrams.starts[keep],
+        datagrams.lengths[keep],
+        datagrams.exporters[keep],
+        datagrams.received_ns[keep],
+        datagrams.exporter_names,
+    )
+
+
+def _first_words(
+    buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The first four bytes of each datagram as a number; -1 for shorter ones."""
+    words = np.full(len(starts), -1, np.int64)
+    enough = lengths >= 4
+    at = starts[enough]
+    words[enough] = sum(buffer[at + step].astype(np.int64) << (24 - 8 * step) for step in range(4))
+    return words
+
+
+@compiled
+def _pack(
+    slots: npt.NDArray[np.uint8], slot_bytes: int, lengths: npt.NDArray[np.int64], packed: npt.NDArray[np.uint8]
+) -> None:
+    done = 0
+    for slot in range(lengths.shape[0]):
+        length = lengths[slot]
+        packed[done : done + length] = slots[slot * slot_bytes : slot * slot_bytes + length]
+        done += length
