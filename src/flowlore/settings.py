@@ -144,9 +144,10 @@ def _unknown(path: str, root: type[Settings]) -> SettingError:
     leaf = path.rpartition(".")[2]
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
     groups = sorted({name.rpartition(".")[0] for name in known} - {""})
-    near = same_leaf[:1] or get_close_matches(path, known, n=1, cutoff=0.6)
+    begun = [name for name in known if name.startswith(path) or name.rpartition(".")[2].startswith(leaf)]
+    near = same_leaf[:1] or begun[:1] or get_close_matches(path, known, n=1, cutoff=0.6)
     if "." not in path:
-        near = same_leaf[:1] or get_close_matches(path, [*groups, *known], n=1, cutoff=0.5)
+        near = near or get_close_matches(path, groups, n=1, cutoff=0.5)
     hint = f"did you mean `{near[0]}`?" if near else "run `flowlore config` to see every setting"
     return SettingError(f"config: unknown setting `{path}`", hint=hint)
 

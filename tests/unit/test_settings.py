@@ -62,6 +62,7 @@ def test_an_unknown_name_tells_the_nearest() -> None:
     [
         ("idle_timeout_s=3", "did you mean `meter.idle_timeout_s`?"),  # the right leaf without its group
         ("metre.max_packets=3", "did you mean `meter.max_packets`?"),
+        ("meter.idle=3", "did you mean `meter.idle_timeout_s`?"),
         ("zzz=3", "run `flowlore config` to see every setting"),
         ("meter=3", "for example `--set meter.idle_timeout_s=…`"),
         ("meter.names", "for example `--set meter.idle_timeout_s=30`"),

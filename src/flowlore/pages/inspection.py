@@ -23,6 +23,8 @@ SUMS = ["flows", "packets", "bytes"]
 # The kinds of bytes that a source may know, best first.
 BYTE_KINDS = ("bytes", "frame_bytes", "payload_bytes")
 
+PORTLESS = (1, 58)  # ICMP and ICMPv6: type and code stand in the place of ports
+
 DURATION_EDGES_S = [
     *(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
     *(1800.0, 3600.0, 10_800.0, 43_200.0, 86_400.0, 604_800.0, 2_592_000.0, 31_536_000.0),
@@ -122,9 +124,10 @@ class Inspector:
         self._bytes += int(frame["bytes"].sum())
         self._add_times(frame)
         self._add_hosts(frame)
+        with_ports = frame.filter(~pl.col("protocol").is_in(PORTLESS))
         for name, tally in self._tallies.items():
             if name != "hosts":
-                tally.add(frame)
+                tally.add(with_ports if name == "ports" else frame)
         self._sizes.add(frame["bytes"].to_numpy())
         self._packet_counts.add(frame["packets"].to_numpy())
 
@@ -231,7 +234,7 @@ def _readable(ranking: Ranking) -> Ranking:
     for row in ranking.rows:
         readable = {key: round(value) if isinstance(value, float) else value for key, value in row.items()}
         if "host" in row:
-            readable["host"] = _host_text(row["host"], readable.pop("is_name"))
+            readable["host"] = _host_text(row["host"], bool(readable.pop("is_name")))
         if "protocol" in row:
             readable["protocol"] = protocol_name(row["protocol"])
         rows.append(readable)

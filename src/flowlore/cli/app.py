@@ -1,0 +1,50 @@
+"""All verbs put together. Every verb's file imports what it needs when it runs, so that `--help` is quick."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from . import annotate, columns, config, datasets, demo, flows, inspect, plugins, query, warm
+
+app = typer.Typer(
+    name="flowlore",
+    help="Any record of network traffic becomes one flow table.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+VERBS: dict[str, Callable[..., None]] = {
+    "flows": flows.flows,
+    "inspect": inspect.inspect,
+    "query": query.query,
+    "annotate": annotate.annotate,
+    "demo": demo.demo,
+    "datasets": datasets.datasets,
+    "columns": columns.columns,
+    "config": config.config,
+    "plugins": plugins.plugins,
+    "warm": warm.warm,
+}
+
+for name, verb in VERBS.items():
+    app.command(name=name)(verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        print(f"flowlore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _flowlore(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
