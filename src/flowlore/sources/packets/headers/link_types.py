@@ -22,5 +22,6 @@ LINK_TYPES: dict[int, str] = {
     228: "raw IPv4",
     229: "raw IPv6",
     239: "Linux netfilter log",
+    242: "IP over InfiniBand",
     276: "Linux cooked v2",
 }

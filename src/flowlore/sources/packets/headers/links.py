@@ -12,6 +12,7 @@ from .walk import (
     ETHERNET,
     ETHERTYPE,
     FDDI,
+    INFINIBAND,
     IP,
     IPV4,
     IPV6,
@@ -48,12 +49,8 @@ def first_layer(link: int) -> int:
         return COOKED_V1
     if link == 276:
         return COOKED_V2
-    if link in (12, 14, 101):
+    if link in (12, 14, 101, 228, 229):
         return IP
-    if link == 228:
-        return IPV4
-    if link == 229:
-        return IPV6
     if link in (0, 108):
         return NULL
     if link in (9, 50):
@@ -62,6 +59,8 @@ def first_layer(link: int) -> int:
         return PPPOE
     if link == 104:
         return CISCO_HDLC
+    if link == 242:
+        return INFINIBAND
     if link == 105:
         return WIRELESS
     if link == 127:
@@ -96,8 +95,8 @@ def read_link_layer(data: Bytes, walk: Walk, kind: int) -> int:
         return _read_pppoe(data, walk)
     if kind == PPP:
         return _read_ppp(data, walk)
-    if kind == CISCO_HDLC:
-        return _read_cisco_hdlc(data, walk)
+    if kind in (CISCO_HDLC, INFINIBAND):
+        return _read_typed(data, walk, kind)
     if kind == NULL:
         return _read_null(data, walk)
     if kind in (COOKED_V1, COOKED_V2):
@@ -154,6 +153,16 @@ def _read_ethertype(data: Bytes, walk: Walk) -> int:
         return PPP
     if value == 0x6558:
         return ETHERNET if nest(walk) else -TOO_MANY_HEADERS
+    if value == 0x8903:  # FabricPath: two bytes after another Ethernet header's addresses and type
+        walk["offset"] = start + 2
+        return ETHERNET if nest(walk) else -TOO_MANY_HEADERS
+    if value == 0x8909:  # Cisco metadata, which ends in another EtherType
+        if not nest(walk):
+            return -TOO_MANY_HEADERS
+        if walk["end"] - start < 8:
+            return -CUT_LINK_HEADER
+        walk["offset"] = start + 8
+        return _ethertype_layer(walk, u16(data, start + 6))
     if value == 0x8870:  # LLC in a jumbo frame
         return LLC
     if value <= _MAXIMUM_LENGTH:
@@ -264,12 +273,14 @@ def _read_ppp(data: Bytes, walk: Walk) -> int:
 
 
 @compiled
-def _read_cisco_hdlc(data: Bytes, walk: Walk) -> int:
+def _read_typed(data: Bytes, walk: Walk, kind: int) -> int:
+    """Headers of which nothing but the EtherType is wanted: Cisco HDLC, IP over InfiniBand."""
     start = walk["offset"]
-    if walk["end"] - start < 4:
+    header, type_at = (4, 2) if kind == CISCO_HDLC else (44, 40)
+    if walk["end"] - start < header:
         return -CUT_LINK_HEADER
-    walk["offset"] = start + 4
-    return _ethertype_layer(walk, u16(data, start + 2))
+    walk["offset"] = start + header
+    return _ethertype_layer(walk, u16(data, start + type_at))
 
 
 @compiled

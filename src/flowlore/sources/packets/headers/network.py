@@ -6,6 +6,7 @@ from ....flows.compiled import compiled
 from ..layout import Bytes
 from . import notes
 from .network_order import u8, u16, u32, u64
+from .transport import TCP, UDP
 from .walk import (
     BAD_IP_HEADER,
     CUT_IP_HEADER,
@@ -77,13 +78,13 @@ def _read_ipv6(data: Bytes, walk: Walk) -> int:
         return CUT_IP_HEADER
     start = walk["offset"]
     payload, protocol = u16(data, start + 4), u8(data, start + 6)
-    if payload == 0 and protocol != NO_NEXT:
+    if payload == 0:
         if protocol == HOP_BY_HOP:
             payload = _jumbo_length(data, walk)
             if payload < 0 or start + 40 + payload > walk["wire_end"]:
                 return BAD_IP_HEADER
             walk["is_jumbo"] = 1
-        else:
+        elif protocol in (TCP, UDP):
             payload = min(walk["wire_end"] - start - 40, _MOST_BYTES - 40)
             walk["pending_notes"] |= notes.ZERO_TOTAL_LENGTH
     _take_length(walk, 40 + payload)

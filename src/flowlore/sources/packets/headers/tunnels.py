@@ -15,13 +15,15 @@ from .walk import (
     IPV6,
     STOP,
     TOO_MANY_HEADERS,
+    WIRELESS,
     Walk,
     bound,
     nest,
 )
 
 IPV4_IN_IP, IPV6_IN_IP, GRE = 4, 41, 47
-VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT, TEREDO_PORT = 4789, 8472, 6081, 2152, 3544
+VXLAN_PORT, VXLAN_LINUX_PORT, VXLAN_GPE_PORT = 4789, 8472, 4790
+GENEVE_PORT, GTP_U_PORT, TEREDO_PORT = 6081, 2152, 3544
 
 _GRE = TUNNELS.index("gre")
 _IP_IN_IP = TUNNELS.index("ipip")
@@ -64,13 +66,13 @@ def enter_tunnel(data: Bytes, walk: Walk) -> int:
 
 @compiled
 def is_tunnel_port(src_port: int, dst_port: int) -> bool:
-    """Whether a UDP packet may be a tunnel's. VXLAN and Geneve choose their source port at random."""
-    return dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT) or _is_two_way(src_port) or _is_two_way(dst_port)
+    """Whether a UDP packet may be a tunnel's. VXLAN is known by its destination alone, the others by either port."""
+    return dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, VXLAN_GPE_PORT) or _is_two_way(src_port) or _is_two_way(dst_port)
 
 
 @compiled
 def _is_two_way(port: int) -> bool:
-    return port in (GTP_U_PORT, TEREDO_PORT)
+    return port in (GENEVE_PORT, GTP_U_PORT, TEREDO_PORT)
 
 
 @compiled
@@ -78,9 +80,9 @@ def _enter_udp(data: Bytes, walk: Walk) -> int:
     src_port, dst_port, held = walk["src_port"], walk["dst_port"], walk["end"] - walk["offset"]
     if held < 8:
         return STOP
-    if dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT):
+    if dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, VXLAN_GPE_PORT):
         return _enter_vxlan(data, walk)
-    if dst_port == GENEVE_PORT:
+    if GENEVE_PORT in (src_port, dst_port):
         return _enter_geneve(data, walk)
     if GTP_U_PORT in (src_port, dst_port):
         return _enter_gtp_u(data, walk, held)
@@ -89,15 +91,23 @@ def _enter_udp(data: Bytes, walk: Walk) -> int:
 
 @compiled
 def _enter_vxlan(data: Bytes, walk: Walk) -> int:
-    """The group policy extension is allowed: its flag, two more flags and a group id."""
+    """With its extensions for group policies (a flag and a group id) and other protocols (a flag and a number)."""
     start = walk["offset"]
-    flags, group = data[start], u24(data, start + 1)
-    if flags & 0x7F != 0x08 or data[start + 7] != 0 or (group != 0 and not flags & 0x80):
+    flags, reserved = data[start], u24(data, start + 1)
+    layer = ETHERNET
+    if flags & 0xF3 == 0 and flags & 0x0C == 0x0C:
+        if reserved not in (1, 2, 3):
+            return STOP
+        if reserved != 3:
+            layer = IPV4 if reserved == 1 else IPV6
+    elif flags & 0x7F != 0x08 or (reserved != 0 and not flags & 0x80):
+        return STOP
+    if data[start + 7] != 0:
         return STOP
     walk["tunnel"] = _VXLAN
     walk["tunnel_id"] = u24(data, start + 4)
     walk["offset"] = start + 8
-    return ETHERNET
+    return layer
 
 
 @compiled
@@ -147,7 +157,7 @@ def _enter_gtp_u(data: Bytes, walk: Walk, held: int) -> int:
 
 @compiled
 def _enter_teredo(data: Bytes, walk: Walk, held: int) -> int:
-    """IPv6 after an authentication and an origin indication, each of which may be absent; the lengths must agree."""
+    """IPv6 after an authentication and an origin indication, each of which may be absent; trailers may follow."""
     start, header = walk["offset"], 0
     if u16(data, start) == 0x0001:
         header += 13 + u8(data, start + 2) + u8(data, start + 3)
@@ -155,7 +165,7 @@ def _enter_teredo(data: Bytes, walk: Walk, held: int) -> int:
         header += 8
     if held < header + 40 or data[start + header] >> 4 != 6:
         return STOP
-    if walk["fragment"] == 0 and u16(data, start + header + 4) + 40 + header != walk["payload_bytes"]:
+    if walk["fragment"] == 0 and u16(data, start + header + 4) + 40 + header > walk["payload_bytes"]:
         return STOP
     walk["tunnel"] = _TEREDO
     walk["tunnel_id"] = 0
@@ -207,6 +217,8 @@ def _enter_gre(data: Bytes, walk: Walk) -> int:
             return STOP
         walk["offset"] += 0 if data[start + header] >> 4 == 4 else 4
         return IPV4
+    if value >> 8 == 0x82:  # 802.11 frames from an access point to its controller (Aruba)
+        return WIRELESS
     return ETHERTYPE if value > 0x05DC else STOP
 
 

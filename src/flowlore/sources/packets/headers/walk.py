@@ -45,9 +45,10 @@ AVS = 14
 PPI = 15
 NETFILTER_LOG = 16
 FDDI = 17
-IP = 18  # version by its first four bits
-IPV4 = 19
-IPV6 = 20
+INFINIBAND = 18
+IP = 19  # version by its first four bits
+IPV4 = 20
+IPV6 = 21
 
 Walk = np.void
 WALK = np.dtype(
