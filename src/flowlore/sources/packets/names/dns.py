@@ -96,7 +96,7 @@ def sniff_dns_stream(
                 at += 2 + size
                 continue
         have = int(notes[COLLECTED])
-        if have == 0 and stop - at >= 2 + HEADER and not _is_plausible(data, at + 2, stop):
+        if have == 0 and stop - at >= 2 + HEADER and not _is_plausible(data, at + 2, at + 2 + number16(data, at)):
             return DONE if notes[FLAGS] & APP_WRITTEN else NOTHING, length
         wanted = 2
         if have >= 2:

@@ -62,6 +62,7 @@ def read_client_hello(
     signature_start = 0
     signature_stop = 0
     offered = 0
+    highest = 0
     if at + 2 <= limit:
         block_stop = at + 2 + number16(memory, at)
         at += 2
@@ -87,7 +88,8 @@ def read_client_hello(
                         alpn_last = number8(memory, first + size)
                 length = _put_alpn_list(memory, start, stop, notes, out, length)
             elif kind == EXTENSION_VERSIONS:
-                offered = _highest_version(memory, start, stop, transport)
+                offered = _offered_version(memory, start, stop, transport == OVER_DATAGRAMS)
+                highest = _offered_version(memory, start, stop, False)
             elif kind == EXTENSION_SIGNATURES and start + 2 <= stop:
                 signature_start = start + 2
                 signature_stop = min(stop, signature_start + number16(memory, start))
@@ -95,7 +97,9 @@ def read_client_hello(
                 extensions[extension_count] = np.uint16(kind)
                 extension_count += 1
             at = stop
-    if offered != 0:
+    if offered == 0:
+        highest = version
+    else:
         version = offered
     if not (whole or ended):
         return length
@@ -112,7 +116,7 @@ def read_client_hello(
         out,
         length,
         transport,
-        version,
+        highest,  # by its number, as JA4 says, though DTLS counts downwards
         has_name,
         alpn_first,
         alpn_last,
@@ -197,22 +201,20 @@ def _put_alpn_list(memory: Bytes, start: int, stop: int, notes: Counts, out: Byt
 
 
 @kernel
-def _highest_version(memory: Bytes, start: int, stop: int, transport: int) -> int:
-    """The newest version of the list; DTLS counts downwards."""
-    highest = 0
+def _offered_version(memory: Bytes, start: int, stop: int, downwards: bool) -> int:
+    """The highest number of the list of versions, or the lowest; 0 where it has none."""
+    chosen = 0
     if start >= stop:
-        return highest
+        return chosen
     at = start + 1
     list_stop = min(stop, at + number8(memory, start))
     while at + 2 <= list_stop:
         version = number16(memory, at)
         at += 2
-        if is_grease(version):
-            continue
-        newer = version < highest if transport == OVER_DATAGRAMS else version > highest
-        if highest == 0 or newer:
-            highest = version
-    return highest
+        beyond = version < chosen if downwards else version > chosen
+        if not is_grease(version) and (chosen == 0 or beyond):
+            chosen = version
+    return chosen
 
 
 @kernel

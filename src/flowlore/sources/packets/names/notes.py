@@ -7,6 +7,7 @@ COLLECTED = 3  # bytes collected in `memory`
 RECORD_LEFT = 4  # TLS: bytes of the current record still to come
 HEADER_COUNT = 5  # TLS: bytes of the next record's header already seen
 HEADER_VALUE = 6  # TLS: those bytes as a number
+CLIENT_SIDE = 7  # TLS: who sent the ClientHello that was read; 0 before
 REQUESTS = 4  # DNS: queries seen
 RESPONSES = 5  # DNS: responses seen
 FIRST_ID = 6  # DNS: identifier of the first query, plus one

@@ -59,7 +59,7 @@ def salt_of(version: int) -> int:
         return 1
     if 0xFF00001D <= version <= 0xFF000020:
         return 2
-    if 0xFF000017 <= version <= 0xFF00001C or version == 0xFACEB002:
+    if 0xFF000017 <= version <= 0xFF00001C or version == 0xFACEB002 or version == 0xFACEB00E:
         return 3
     if version == 0x51303530:
         return GQUIC_50
@@ -213,7 +213,7 @@ def _open_with(
     expand_key(derived, round_keys)
     encrypt_block(round_keys, data, number_at + 4, mask)
     first = data[start] ^ (mask[0] & 0x0F)
-    number_size = 1 + (number8(data, start) ^ number8(mask, 0)) & 3
+    number_size = 1 + ((number8(data, start) ^ number8(mask, 0)) & 3)
     header_size = number_at + number_size - start
     header = np.empty(header_size, dtype=np.uint8)
     for place in range(number_at - start):

@@ -24,6 +24,7 @@ from .notes import (
     APP_WRITTEN,
     BANNER,
     CLIENT_READ,
+    CLIENT_SIDE,
     COLLECTED,
     DHCP,
     DHCP6,
@@ -167,6 +168,7 @@ def _turn_to_tls(data: Bytes, start: int, stop: int, notes: Counts) -> int:
         return handler
     notes[FLAGS] &= ~CLIENT_READ
     notes[SIDE] = 0
+    notes[CLIENT_SIDE] = 0
     notes[COLLECTED] = 0
     notes[MEMORY_USED] = 0
     return TLS

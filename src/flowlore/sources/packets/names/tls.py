@@ -10,6 +10,7 @@ from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     CLIENT_READ,
+    CLIENT_SIDE,
     COLLECTED,
     FLAGS,
     FORWARD,
@@ -76,6 +77,7 @@ def sniff_old_hello(data: Bytes, start: int, is_forward: bool, notes: Counts, ou
     length = put_number(out, length, TLS_VERSION, number16(data, start + 3), 2)
     notes[FLAGS] |= APP_WRITTEN | CLIENT_READ
     notes[SIDE] = FORWARD if is_forward else REVERSE
+    notes[CLIENT_SIDE] = notes[SIDE]
     return MORE, length
 
 
@@ -92,8 +94,11 @@ def sniff_tls(
             # The other side answers, so the hello is as whole as it will get.
             length = _read_message(memory, True, notes, out, length)
             notes[FLAGS] |= CLIENT_READ
+            notes[CLIENT_SIDE] = notes[SIDE]
+        elif notes[CLIENT_SIDE] == side:
+            return MORE, length
         _begin_collecting(notes, side)
-    elif notes[FLAGS] & CLIENT_READ and notes[COLLECTED] == 0 and notes[HEADER_COUNT] == 0:
+    elif notes[CLIENT_SIDE] == side:
         return MORE, length
 
     ended = _collect(data, start, stop, memory, notes)
@@ -115,6 +120,7 @@ def sniff_tls(
         notes[MEMORY_USED] = 0
         return DONE, length
     notes[FLAGS] |= CLIENT_READ
+    notes[CLIENT_SIDE] = side
     _begin_collecting(notes, side)
     return MORE, length
 
