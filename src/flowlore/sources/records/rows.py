@@ -129,7 +129,8 @@ def _name_hashes(names: pa.Array) -> npt.NDArray[np.uint8]:
         hashlib.blake2b((name or "").encode(), digest_size=16).digest() for name in distinct.dictionary.to_pylist()
     ]
     table = np.frombuffer(b"".join(hashes) or bytes(16), np.uint8).reshape(-1, 16)
-    return table[_numbers(distinct.indices, len(names), np.int64)]
+    found: npt.NDArray[np.uint8] = table[_numbers(distinct.indices, len(names), np.int64)]
+    return found
 
 
 def _address_bytes(addresses: pa.Array) -> npt.NDArray[np.uint8]:

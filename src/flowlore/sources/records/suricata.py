@@ -21,7 +21,7 @@ from .text import line_blocks, read_json_lines
 NO_FLOW_ID = "no-flow-id"  # events of the sensor itself: stats, drops without a flow
 NETFLOW_EVENT = "netflow-event"  # the same flows again, cut into two directions
 AFTER_FLOW = "event-after-flow"  # an event that came after the flow that it belongs to was given out
-EVENT_KINDS = ("flow", *NAMED, "alert", "anomaly", "fileinfo", "drop", "smtp", "smb", "krb5", "rdp", "nfs", "ftp", "snmp")
+EVENT_KINDS = ("flow", *NAMED, "alert", "anomaly", "fileinfo", "drop", "smtp", "smb", "krb5", "rdp", "nfs", "ftp")
 MOST_WAITING = 262_144  # flow ids that may wait for their flow event
 MOST_REMEMBERED = 4_194_304  # flow ids that were given out
 

@@ -52,15 +52,15 @@ EVENT_SCHEMA: dict[str, Any] = {
 
 # What waits of an event for its flow.
 _NAMES = (
-    "tls_sni", "quic_sni", "http_host", "tls_version", "ja4", "alpn", "user_agent", "dns_query", "dns_type", "dns_rcode",
-    "ssh_client", "ssh_server", "dhcp_hostname", "dhcp_vendor", "signature",
+    "tls_sni", "quic_sni", "http_host", "tls_version", "ja4", "alpn", "user_agent", "dns_query", "dns_type",
+    "dns_rcode", "ssh_client", "ssh_server", "dhcp_hostname", "dhcp_vendor", "signature",
 )  # fmt: skip
 _ENDPOINTS = ("timestamp", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto", "icmp_type", "icmp_code")
 JOINED = dict.fromkeys((*_ENDPOINTS, "flow_start", "kind", *_NAMES), pl.String)
 
 RECORD_TYPES = {
-    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "RP": 17, "AAAA": 28,
-    "LOC": 29, "SRV": 33, "NAPTR": 35, "DS": 43, "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "NSEC3": 50,
+    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "RP": 17,
+    "AAAA": 28, "LOC": 29, "SRV": 33, "NAPTR": 35, "DS": 43, "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "NSEC3": 50,
     "TLSA": 52, "SVCB": 64, "HTTPS": 65, "SPF": 99, "IXFR": 251, "AXFR": 252, "ANY": 255, "CAA": 257,
 }  # fmt: skip
 RESPONSE_CODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}

@@ -58,7 +58,8 @@ def read_delimited(
 ) -> tuple[pl.DataFrame, Counter[str]]:
     """The fields of each line as text, and the lines left out by reason. Every name is a column.
 
-    A line with another number of fields than names is left out; a field that is one of `null_values` is null. `quoted` is off where a quote is like other characters.
+    A line with another number of fields than names is left out; a field that is one of `null_values` is null. `quoted`
+    is off where a quote is like other characters.
     """
     skipped: Counter[str] = Counter()
     if quoted and b'"' in block:

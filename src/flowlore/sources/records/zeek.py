@@ -65,7 +65,7 @@ class ZeekSource:
             self.account.skipped[NO_CONNECTION] += left
 
     def _folders(self) -> list[list[tuple[Input, LogHead | None]]]:
-        """Inputs with what they are, those of a folder together: a line waits for its connection to the end of the call."""
+        """Inputs with what they are, those of a folder together."""
         folders: dict[str, list[tuple[Input, LogHead | None]]] = {}
         for item in self._inputs:
             head = read_head(item.head().data)

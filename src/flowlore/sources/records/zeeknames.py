@@ -125,7 +125,7 @@ def _converted(target: str, values: pl.Series) -> pl.Series:
         "dns_query": lambda names: names.str.to_lowercase(),
         "tls_version": lambda versions: versions.replace_strict(TLS_VERSIONS, default=None, return_dtype=pl.String),
     }
-    return convert.get(target, lambda values: values)(text).alias(target)
+    return (convert[target](text) if target in convert else text).alias(target)
 
 
 def _server_name(names: pl.Series) -> pl.Series:
