@@ -56,8 +56,9 @@ def parse_hexadecimal(text: pa.Array | pa.ChunkedArray, width_bytes: int) -> tup
 
 
 def format_hexadecimal(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Bytes of one width (a `flow_id`) → lower-case hexadecimal text."""
-    return _format(values, values.type.byte_width, 2 * values.type.byte_width, _format_hexadecimal)
+    """Bytes of one width (a `flow_id`; 16 where the type does not say) → lower-case hexadecimal text."""
+    width_bytes = values.type.byte_width if pa.types.is_fixed_size_binary(values.type) else IP_BYTES
+    return _format(values, width_bytes, 2 * width_bytes, _format_hexadecimal)
 
 
 def prefix_range(prefix: str) -> tuple[bytes, bytes]:

@@ -24,6 +24,8 @@ class RowFilter:
     """
 
     def __init__(self, expression: str, schema: pa.Schema) -> None:
+        if not expression.strip():
+            raise QueryError("where: the expression is empty", hint="write a condition such as `dst_port = 443`")
         self.expression = expression
         self.filtered = 0
         self._question = f"select coalesce(cast((\n{expression}\n) as boolean), false) as keep from {VIEW}"

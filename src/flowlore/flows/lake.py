@@ -125,7 +125,7 @@ class Lake:
         """What `scan` yields, in memory."""
         batches = list(self.scan(where=where, columns=columns, since=since, until=until))
         if not batches:
-            schema = self._schema(self.parts())
+            schema = self.schema()
             return Flows(schema.empty_table().select(list(columns) if columns is not None else schema.names))
         return Flows.from_batches(batches)
 
@@ -142,10 +142,14 @@ class Lake:
                 if file.endswith(".parquet") and not file.rpartition("/")[2].startswith(".")
             )
 
-    def dataset(self) -> ds.Dataset:
+    def schema(self) -> pa.Schema:
+        """Our columns, then those that only some files have. A file of a newer schema is refused."""
+        return self._schema(self.parts())
+
+    def dataset(self, schema: pa.Schema | None = None) -> ds.Dataset:
         """The lake for Arrow and DuckDB, which skip the hours that a condition on `start` rules out."""
         files = self.parts()
-        schema = self._schema(files)
+        schema = schema if schema is not None else self._schema(files)
         form, arrow_files = ds.ParquetFileFormat(), self._arrow_files()
         fragments = []
         for file in files:
@@ -189,7 +193,6 @@ class Lake:
                 yield filled if first is None and last is None else _within(filled, first, last)
 
     def _schema(self, files: Sequence[str]) -> pa.Schema:
-        """Our columns, then those that only some files have. A file of a newer schema is refused."""
         with ThreadPoolExecutor(max_workers=8) as pool:
             schemas = list(pool.map(self._file_schema, files))
         ours = [arrow_schema()] if not schemas or any(version for _, version in schemas) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, Literal
 
@@ -66,6 +67,9 @@ class LinesWriter(FlowWriter):
         self._place.commit()
 
     def _abort(self) -> None:
+        if self._is_compressed:
+            with suppress(OSError, pa.ArrowException):
+                self._stream.close()
         self._place.abort()
 
     def _csv(self, rows: pa.RecordBatch) -> bytes:

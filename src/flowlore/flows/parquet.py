@@ -59,6 +59,8 @@ class ParquetWriter(FlowWriter):
 
     def _abort(self) -> None:
         self._held.clear()
+        if self._writer is not None:
+            self._writer.is_open = False  # else it would write its footer when it is collected
         self._place.abort()
 
     def _open(self, schema: pa.Schema) -> None:

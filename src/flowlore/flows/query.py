@@ -169,9 +169,9 @@ def _rows(target: Flows | Lake | pa.Table | str | Path | Sequence[str | Path]) -
         return target.dataset()
     if isinstance(target, str | Path):
         return Lake(target).dataset()
-    datasets = [Lake(path).dataset() for path in target]
-    schema = pa.unify_schemas([part.schema for part in datasets], promote_options="permissive")
-    return ds.dataset([part.replace_schema(schema) for part in datasets])
+    lakes = [Lake(path) for path in target]
+    schema = pa.unify_schemas([lake.schema() for lake in lakes], promote_options="permissive")
+    return ds.dataset([lake.dataset(schema) for lake in lakes])
 
 
 def _quoted(name: str) -> str:
