@@ -77,6 +77,7 @@ class LiveCapture:
         hardware = _hardware_of(interface)
         self._link = _LINK_OF_HARDWARE.get(hardware, _COOKED)
         self._skip_outgoing = hardware == _FRAME_OF_HARDWARE_LOOPBACK
+        _compile_kernels()
         self._socket = _open_socket(interface, cooked=self._link == _COOKED)
         try:
             self._geometry = _set_up_ring(self._socket, settings.ring_mib << 20)
@@ -186,6 +187,14 @@ class LiveCapture:
         if tallies.any():
             self.notes.update({name: count for name, count in zip(LIVE_NOTES, tallies.tolist(), strict=True) if count})
             tallies[:] = 0
+
+
+def _compile_kernels() -> None:
+    """Before the first packet comes, not while the ring fills up."""
+    block = np.zeros(_SMALLEST_RECORD, np.uint8)
+    write_status(block, 0, 0)
+    read_status(block, 0)
+    walk_block(block, 0, len(block), np.empty(1, FRAME), np.zeros(len(LIVE_NOTES), np.int64), _ETHERNET, False, False)
 
 
 class _Geometry(NamedTuple):

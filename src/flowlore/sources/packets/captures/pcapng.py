@@ -39,7 +39,7 @@ _SIMPLE_PACKET_BLOCK = 3
 _STATISTICS_BLOCK = 5
 _ENHANCED_PACKET_BLOCK = 6
 _PACKET_BLOCKS = (_OBSOLETE_PACKET_BLOCK, _SIMPLE_PACKET_BLOCK, _ENHANCED_PACKET_BLOCK)
-_LARGEST_DESCRIPTION = 1 << 20  # bytes of a block that describes an interface or a section
+_LARGEST_OTHER_BLOCK = 1 << 20  # bytes; a longer block that is no packet is passed over unread
 _MOST_INTERFACES = 65_535  # FRAME.interface has 16 bits
 
 _INTERFACE_NAME, _INTERFACE_DESCRIPTION, _TICKS, _TIME_OFFSET = 2, 3, 9, 14
@@ -241,14 +241,11 @@ def walk_pcapng(
             return count, position, BAD_RECORD, 0
         is_packet = kind in (_ENHANCED_PACKET_BLOCK, _SIMPLE_PACKET_BLOCK, _OBSOLETE_PACKET_BLOCK)
         is_description = kind in (_INTERFACE_BLOCK, _STATISTICS_BLOCK)
-        if (is_packet and padded > LARGEST_RECORD) or (is_description and padded > _LARGEST_DESCRIPTION):
+        if padded > (LARGEST_RECORD if is_packet else _LARGEST_OTHER_BLOCK):
             tallies[OVERSIZED if is_packet else PASSED_OVER_BLOCKS] += 1
             return count, position, PASS_OVER, padded
         if position + padded > end:
-            if is_packet or is_description:
-                return count, position, END_OF_BUFFER, padded
-            tallies[PASSED_OVER_BLOCKS] += 1
-            return count, position, PASS_OVER, padded
+            return count, position, END_OF_BUFFER, padded
         if read_u32(data, position + padded - 4, big_endian) != size:
             return count, position, BAD_RECORD, 0
         if is_description:

@@ -115,7 +115,7 @@ class CaptureReader:
         if self._stream_ended:
             return False
         rest = self._data[self._position : self._end]
-        data = memory.take_data(record_bytes)
+        data = memory.take_data(max(record_bytes, len(rest) + 1))
         data[: len(rest)] = rest
         end = len(rest)
         view = data.data
