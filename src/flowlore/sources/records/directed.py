@@ -223,10 +223,9 @@ def finish_batch(
     records, forward, reverse = paired.records, paired.forward, paired.reverse
     rows = len(forward)
     has_forward, has_reverse = forward >= 0, reverse >= 0
-    ahead, back = records[forward], records[reverse]  # -1 takes some record, masked below
-    lead = np.where(has_forward, forward, reverse)
-    one = records[lead]
     turned = ~has_forward
+    ahead, back = records[forward], records[reverse]  # -1 takes some record, masked below
+    one = np.where(turned, back, ahead) if turned.any() else ahead
     known: dict[str, Any] = {}
     start = np.minimum(
         np.where(has_forward, ahead["start_ns"], _LATEST), np.where(has_reverse, back["start_ns"], _LATEST)
@@ -240,12 +239,18 @@ def finish_batch(
     halves = _turned_halves(one, turned)
     src_ip, dst_ip = (_address_bytes(halves[0], halves[1]), _address_bytes(halves[2], halves[3]))
     known["src_ip"], known["dst_ip"] = fixed_binary(src_ip), fixed_binary(dst_ip)
+    anything = np.bitwise_or.reduce(records["known"]) if len(records) else np.uint64(0)
     for src, dst in _SWAPPED:
+        if not anything & (known_bit(src) | known_bit(dst)):
+            continue
         for column, other in ((src, dst), (dst, src)):
             values = np.where(turned, one[other], one[column])
             there = np.where(turned, _has(one, other), _has(one, column))
-            known[column] = _mac_array(values, there) if column.endswith("_mac") else _masked(values, there)
+            if there.any():
+                known[column] = _mac_array(values, there) if column.endswith("_mac") else _masked(values, there)
     for name in _EACH_DIRECTION:
+        if not anything & (known_bit(name) | (known_bit(f"{name}_rev") if f"{name}_rev" in OPTIONAL else np.uint64(0))):
+            continue
         there_fwd, there_rev = has_forward & _has(ahead, name), has_reverse & _has(back, name)
         values_fwd, values_rev = ahead[name], back[name]
         if f"{name}_rev" in OPTIONAL:  # biflow records say both at once
@@ -258,7 +263,8 @@ def finish_batch(
             column = f"{stem}_{unit}_{side}" if unit else f"{name}_{side}"
             known[column] = _masked(values, there)
     for name in _ONCE:
-        known[name] = _masked(one[name], _has(one, name))
+        if anything & known_bit(name):
+            known[name] = _masked(one[name], _has(one, name))
     known["protocol"] = _masked(one["protocol"], _has(one, "protocol"))
     known["vlan"] = _masked(one["vlan"], one["vlan"] != NO_VLAN)
     known["inner_vlan"] = _masked(one["inner_vlan"], one["inner_vlan"] != NO_VLAN)
@@ -267,10 +273,11 @@ def finish_batch(
         if (places >= 0).any():
             known[name] = texts.take(places)
     # The record that ended last says why.
-    latest = np.where(has_reverse & (~has_forward | (back["end_ns"] > ahead["end_ns"])), reverse, forward)
-    reasons = records[latest]
-    names = pa.array(END_REASONS, pa.string())
-    known["end_reason"] = names.take(pa.array(reasons["end_reason"], mask=~_has(reasons, "end_reason")))
+    back_is_last = has_reverse & (turned | (back["end_ns"] > ahead["end_ns"]))
+    says_why = np.where(back_is_last, _has(back, "end_reason"), _has(ahead, "end_reason"))
+    if says_why.any():
+        reasons = np.where(back_is_last, back["end_reason"], ahead["end_reason"])
+        known["end_reason"] = pa.array(END_REASONS, pa.string()).take(pa.array(reasons, mask=~says_why))
     known["exporter"] = pa.array(list(exporters), pa.string()).take(pa.array(one["session"]))
     known["source"] = pa.repeat(pa.scalar(source), rows)
     known["capture"] = pa.array(list(captures), pa.string()).take(pa.array(one["capture"]))
@@ -326,7 +333,5 @@ def _address_bytes(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) ->
 
 
 def _mac_array(values: npt.NDArray[np.uint64], there: Flags) -> pa.Array:
-    if not there.any():
-        return pa.nulls(len(values), pa.binary(6))
     matrix = np.ascontiguousarray(values.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:])
     return _where_known(fixed_binary(matrix), there)

@@ -85,7 +85,7 @@ class Pairer:
     def add(self, records: Records) -> Paired:
         """Take records in order of arrival."""
         old = len(self._waiting)
-        pool = np.concatenate((self._waiting, records))
+        pool = np.concatenate((self._waiting, records)) if old else records
         fates = np.zeros(len(pool), _FATE)
         fates[:old] = self._fates
         self._make_room(fates, old, len(records))
@@ -131,25 +131,17 @@ class Pairer:
         moved[kept] = np.arange(len(kept))
         for name in ("next", "before"):
             self._fates[name] = moved[self._fates[name]]
-        flows = self._flows[: self._used]
-        flows["head"], flows["tail"] = moved[flows["head"]], moved[flows["tail"]]
+        waited_for = self._fates["flow"]  # no other flow has a chain of records
+        for name in ("head", "tail"):
+            self._flows[name][waited_for] = moved[self._flows[name][waited_for]]
         return paired
 
     def _make_room(self, fates: npt.NDArray[np.void], old: int, coming: int) -> None:
         """Grow the table of flows up to its bound, then forget those that were silent longest and wait for nothing."""
+        is_stale = False
         if self._used + coming > self._most_flows and self._used:
-            flows = self._flows[: self._used]
-            waits = (flows["head"] != NONE).any(axis=1)
-            room = max(self._most_flows // 2 - int(waits.sum()), 0)
-            candidates = np.flatnonzero(~waits & (flows["has_ended"] == 0))
-            order = np.argsort(flows["arrival_ns"][candidates], kind="stable")
-            newest = candidates[order[max(len(candidates) - room, 0) :]]
-            kept = np.sort(np.concatenate((np.flatnonzero(waits), newest)))
-            moved = np.full(self._used + 1, NONE, np.int64)
-            moved[kept] = np.arange(len(kept))
-            fates["flow"][:old] = moved[fates["flow"][:old]]
-            self._flows[: len(kept)] = flows[kept]
-            self._used = len(kept)
+            self._forget_flows(fates, old)
+            is_stale = True
         need = self._used + coming
         if need > len(self._flows):
             grown = np.empty(max(need, len(self._flows) * 2), _FLOW)
@@ -158,8 +150,24 @@ class Pairer:
         size = len(self._index)
         while size < need * 2:
             size *= 2
-        self._index = np.full(size, NONE, np.int64)
-        _reindex(self._flows, self._used, self._index, self._seed)
+        if size > len(self._index) or is_stale:
+            self._index = np.full(size, NONE, np.int64)
+            _reindex(self._flows, self._used, self._index, self._seed)
+
+    def _forget_flows(self, fates: npt.NDArray[np.void], old: int) -> None:
+        """Keep the flows that records wait for, and of those still open the newest, half of the bound in all."""
+        flows = self._flows[: self._used]
+        waits = (flows["head"] != NONE).any(axis=1)
+        room = max(self._most_flows // 2 - int(waits.sum()), 0)
+        candidates = np.flatnonzero(~waits & (flows["has_ended"] == 0))
+        order = np.argsort(flows["arrival_ns"][candidates], kind="stable")
+        newest = candidates[order[max(len(candidates) - room, 0) :]]
+        kept = np.sort(np.concatenate((np.flatnonzero(waits), newest)))
+        moved = np.full(self._used + 1, NONE, np.int64)
+        moved[kept] = np.arange(len(kept))
+        fates["flow"][:old] = moved[fates["flow"][:old]]
+        self._flows[: len(kept)] = flows[kept]
+        self._used = len(kept)
 
     def _grow_clock(self, sessions: int) -> None:
         if sessions > len(self._clock):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from flowlore.sources.records.netflow.captures import datagrams_from_capture
-from flowlore.sources.records.netflow.datagrams import Datagrams, split_datagrams
 from flowlore.sources.records.netflow.decoder import Decoder
 from flowlore.sources.records.netflow.raw import RawRecord, decode_raw
 

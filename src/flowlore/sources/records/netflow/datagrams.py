@@ -73,7 +73,7 @@ def split_datagrams(data: bytes) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(data):
         length = _datagram_length(data, start)
-        if length <= 0 or (start + length < len(data) and not _starts_datagram(data, start + length)):
+        if length <= 0 or not data[start + length :].strip(b"\0"):  # cut or broken; or only padding follows
             length = len(data) - start
         yield start, length
         start += length

@@ -51,7 +51,7 @@ class NetflowPipeline:
                 mapped = map_block(block, self._texts, self._settings, self._mapped_away, self._notes)
                 mapped["capture"] = len(self._captures) - 1
                 records.append(mapped)
-            together = np.concatenate(records) if records else np.empty(0, DIRECTED)
+            together = records[0] if len(records) == 1 else np.concatenate([np.empty(0, DIRECTED), *records])
             self.account.records_in_flows += len(together)
             yield from self._rows(self._pairer.add(together))
             self._texts.forget_all_but(self._pairer.waiting, MOST_TEXTS)

@@ -54,5 +54,5 @@ class NetflowSettings(Settings):
     receive_buffer_bytes: int = setting(
         33_554_432, "socket buffer asked of the system", minimum=4096, maximum=2_147_483_647
     )
-    batch_datagrams: int = setting(4_096, "datagrams decoded together", minimum=1, maximum=1_048_576)
+    batch_datagrams: int = setting(2_048, "datagrams decoded together", minimum=1, maximum=1_048_576)
     batch_wait_s: float = setting(1.0, "a live batch is decoded after this, even if small, in s", minimum=0.01)
