@@ -28,7 +28,8 @@ from .settings import PacketSettings
 ANY_INTERFACE = "any"
 
 _RETIRE_AFTER_MS = 50  # a block with few packets is handed over after this
-_SILENCE_MS = 250  # wait for packets at most this long before saying that time went on
+_LOOK_AGAIN_MS = 5  # poll() cannot wait for packets here: blocks that are lent to chunks look to it like news
+_SILENCE_S = 0.25  # without packets for this long, a chunk says that time went on
 _CLOCK_MARGIN_NS = 4 * _RETIRE_AFTER_MS * 1_000_000  # packets up to this old may still be on their way
 _BLOCK_BYTES = 1 << 18
 _SMALLEST_RECORD = 96  # bytes of a block that one frame takes at least
@@ -110,14 +111,14 @@ class LiveCapture:
 
     def _chunks(self, ring: Bytes) -> Iterator[Chunk]:
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN | select.POLLERR)
+        poll.register(self._socket, 0)  # errors are always told
         block_bytes = self._geometry.block_bytes
         frame_ring = Ring(RING_SLOTS, 0, block_bytes // _SMALLEST_RECORD)
         nothing = np.empty(0, FRAME)
         tallies = np.zeros(len(LIVE_NOTES), np.int64)
         lent: deque[int] = deque()  # blocks whose chunks are still valid
         block = 0
-        begin = time.monotonic()
+        begin = news_at = time.monotonic()
         leave_at: float | None = None
         while True:
             now = time.monotonic()
@@ -129,14 +130,14 @@ class LiveCapture:
                 return
             start = block * block_bytes
             if not read_status(ring, start):
-                wait_ms = _SILENCE_MS if leave_at is None else max(int((leave_at - now) * 1000), 1)
-                events = poll.poll(wait_ms)
-                if events and events[0][1] & select.POLLERR and not self._survives_error():
+                if poll.poll(_LOOK_AGAIN_MS) and not self._survives_error():
                     return
-                if not events and leave_at is None:
+                if now - news_at >= _SILENCE_S:
+                    news_at = now
                     self._count_drops()
                     yield Chunk(ring, nothing, [self.name], now_ns=time.time_ns() - _CLOCK_MARGIN_NS)
                 continue
+            news_at = now
             frames = frame_ring.take_frames()
             count = walk_block(
                 ring,

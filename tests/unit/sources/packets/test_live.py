@@ -20,7 +20,7 @@ from flowlore.sources.packets.settings import PacketSettings
 
 LISTENER = textwrap.dedent(
     """
-    import json, sys
+    import json, sys, time
     from flowlore.sources.packets.live import LiveCapture
     from flowlore.sources.packets.settings import PacketSettings
 
@@ -28,6 +28,7 @@ LISTENER = textwrap.dedent(
     settings = PacketSettings(ring_mib=8)
     capture = LiveCapture(interface, settings, lambda: False, most_packets=most, duration_s=20, **options)
     print("listening", flush=True)
+    begin_s, begin_cpu_s = time.monotonic(), time.process_time()
     frames, silences = [], 0
     for chunk in capture:
         silences += not len(chunk.frames)
@@ -37,7 +38,8 @@ LISTENER = textwrap.dedent(
                 int(frame["time_ns"]), int(frame["wire"]), int(frame["link"]),
                 chunk.data[start : start + int(frame["captured"])].tobytes().hex(),
             ])
-    print(json.dumps({"frames": frames, "notes": dict(capture.notes), "silences": silences}))
+    busy = (time.process_time() - begin_cpu_s) / (time.monotonic() - begin_s)
+    print(json.dumps({"frames": frames, "notes": dict(capture.notes), "silences": silences, "busy": busy}))
     """
 )
 
@@ -50,6 +52,7 @@ class Heard:
     data: list[bytes] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     silences: int = 0
+    busy: float = 0.0
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def listen(namespace: str, interface: str, most: int, send: list[str], **options
         assert listener.stdout.readline() == "listening\n"
         subprocess.run([*prefix, *send], check=True, capture_output=True)
         said = json.loads(listener.stdout.readline())
-    heard = Heard(notes=said["notes"], silences=said["silences"])
+    heard = Heard(notes=said["notes"], silences=said["silences"], busy=said["busy"])
     for time_ns, wire, link, data in said["frames"]:
         heard.times_ns.append(time_ns)
         heard.wire.append(wire)
@@ -134,11 +137,12 @@ def test_loopback_packets_are_seen_once_and_silence_is_told(namespace: str) -> N
     program = (
         "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); r = socket.socket(socket.AF_INET, "
         "socket.SOCK_DGRAM); r.bind(('127.0.0.1', 4000)); time.sleep(0.8);"
-        "[s.sendto(b'%d' % i, ('127.0.0.1', 4000)) for i in range(20)]"
+        "[(s.sendto(b'%d' % i, ('127.0.0.1', 4000)), time.sleep(i == 9 and 1.5)) for i in range(20)]"
     )
     heard = listen(namespace, "lo", 20, [sys.executable, "-c", program])
     assert [data[42:] for data in heard.data] == [b"%d" % number for number in range(20)]
-    assert heard.silences >= 1
+    assert heard.silences >= 5  # before the first packet and between the tenth and the eleventh
+    assert heard.busy < 0.5
 
 
 @pytest.mark.needs_root
