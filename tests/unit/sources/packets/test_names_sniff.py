@@ -216,6 +216,15 @@ def test_tls_after_starttls_keeps_the_application() -> None:
     assert (talk.items["server_name"], talk.items["ja4"]) == ("www.example.com", HELLO_JA4)
 
 
+def test_tls_after_the_rdp_handshake_keeps_the_application() -> None:
+    talk = Talk(TCP, 40000, 3389)
+    assert talk.say(bytes.fromhex("030000130ee000000000000100080003000000")) == MORE
+    assert talk.say(bytes.fromhex("030000130ed000001234000200080001000000"), server=True) == MORE
+    assert talk.say(records(client_hello())) == MORE
+    assert talk.items["app_protocol"] == "rdp"
+    assert talk.items["server_name"] == "www.example.com"
+
+
 def test_tls_inside_connect_names_the_inner_server() -> None:
     talk = Talk(TCP, 40000, 3128)
     assert talk.say(b"CONNECT outer.example:443 HTTP/1.1\r\nHost: outer.example:443\r\n\r\n") == MORE
@@ -227,7 +236,9 @@ def test_tls_inside_connect_names_the_inner_server() -> None:
     assert talk.items["server_name_from"] == "tls"
 
 
-REQUEST = b"GET /a/b?c HTTP/1.1\r\nAccept: */*\r\nhost:  Shop.Example:8080 \r\nUser-Agent: Wget/1.21 (\xc3\xa9\xff)\r\n\r\n"
+REQUEST = (
+    b"GET /a/b?c HTTP/1.1\r\nAccept: */*\r\nhost:  Shop.Example:8080 \r\nUser-Agent: Wget/1.21 (\xc3\xa9\xff)\r\n\r\n"
+)
 REQUEST_ITEMS = {
     "app_protocol": "http",
     "server_name": "shop.example",
@@ -286,7 +297,11 @@ NAME = dns_name(b"wWw", b"exa\x07mple", b"org")
 SHOWN = "www.exa?mple.org"
 POINTER = b"\xc0\x0c"
 ALIAS = answer(POINTER, 5, dns_name(b"cdn", b"net"), 60)
-ADDRESSES = (ALIAS, answer(dns_name(b"cdn", b"net"), 1, bytes([192, 0, 2, 1])), answer(POINTER, 28, bytes(15) + b"\x01"))
+ADDRESSES = (
+    ALIAS,
+    answer(dns_name(b"cdn", b"net"), 1, bytes([192, 0, 2, 1])),
+    answer(POINTER, 28, bytes(15) + b"\x01"),
+)
 RESPONSE = dns(0x8180, NAME, 1, ADDRESSES)
 RESPONSE_ITEMS = {
     "app_protocol": "dns",
@@ -381,7 +396,9 @@ def test_dhcp_prefers_the_short_name() -> None:
     assert talk.items == {"app_protocol": "dhcp", "dhcp_hostname": "Laptop", "dhcp_vendor": "MSFT 5.0"}
 
 
-@pytest.mark.parametrize("name", [b"\0\0\0host.example", b"\x04\0\0\x04host\x07example\0", b"\x04\0\0\x04host\x07example"])
+@pytest.mark.parametrize(
+    "name", [b"\0\0\0host.example", b"\x04\0\0\x04host\x07example\0", b"\x04\0\0\x04host\x07example"]
+)
 def test_dhcp_full_name_in_either_form(name: bytes) -> None:
     talk = Talk(UDP, 68, 67)
     assert talk.say(dhcp((53, b"\x03"), (81, name))) == DONE

@@ -11,18 +11,13 @@ LONGEST_INFO = 96
 
 @kernel
 def hmac_sha256(key: Bytes, key_size: int, message: Bytes, size: int, digest: Bytes) -> None:
-    """Write the code of `message[:size]` under `key[:key_size]`; keys longer than a block are hashed first."""
+    """Write the code of `message[:size]` under `key[:key_size]`, a key of at most one block."""
     inner = np.empty(BLOCK_BYTES + size, dtype=np.uint8)
     outer = np.empty(BLOCK_BYTES + DIGEST_BYTES, dtype=np.uint8)
-    block = np.zeros(BLOCK_BYTES, dtype=np.uint8)
-    if key_size > BLOCK_BYTES:
-        sha256(key, key_size, block)
-    else:
-        for place in range(key_size):
-            block[place] = key[place]
     for place in range(BLOCK_BYTES):
-        inner[place] = block[place] ^ 0x36
-        outer[place] = block[place] ^ 0x5C
+        byte = np.int64(key[place]) if place < key_size else np.int64(0)
+        inner[place] = np.uint8(byte ^ 0x36)
+        outer[place] = np.uint8(byte ^ 0x5C)
     for place in range(size):
         inner[BLOCK_BYTES + place] = message[place]
     sha256(inner, BLOCK_BYTES + size, digest)
@@ -32,14 +27,17 @@ def hmac_sha256(key: Bytes, key_size: int, message: Bytes, size: int, digest: By
 
 
 @kernel
-def expand_label(secret: Bytes, label: Bytes, wanted: int, result: Bytes) -> None:
-    """HKDF-Expand-Label with an empty context, for at most one digest; `label` begins with "tls13 " and is short."""
+def expand_label(secret: Bytes, labels: Bytes, start: int, size: int, wanted: int, result: Bytes) -> None:
+    """HKDF-Expand-Label with an empty context, for at most one digest.
+
+    The label is `labels[start:start + size]`; it begins with "tls13 " and is short.
+    """
     info = np.empty(LONGEST_INFO, dtype=np.uint8)
     info[0] = np.uint8(0)
     info[1] = np.uint8(wanted)
-    info[2] = np.uint8(label.size)
-    for place in range(label.size):
-        info[3 + place] = label[place]
-    info[3 + label.size] = np.uint8(0)
-    info[4 + label.size] = np.uint8(1)  # the first block of HKDF-Expand
-    hmac_sha256(secret, DIGEST_BYTES, info, label.size + 5, result)
+    info[2] = np.uint8(size)
+    for place in range(size):
+        info[3 + place] = labels[start + place]
+    info[3 + size] = np.uint8(0)
+    info[4 + size] = np.uint8(1)  # the first block of HKDF-Expand
+    hmac_sha256(secret, DIGEST_BYTES, info, size + 5, result)

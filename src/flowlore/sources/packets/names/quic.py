@@ -32,15 +32,16 @@ SALTS = np.frombuffer(
     ),
     dtype=np.uint8,
 ).copy()
-LABEL_CLIENT = np.frombuffer(b"tls13 client in", dtype=np.uint8).copy()
-LABEL_KEY = np.frombuffer(b"tls13 quic key", dtype=np.uint8).copy()
-LABEL_IV = np.frombuffer(b"tls13 quic iv", dtype=np.uint8).copy()
-LABEL_MASK = np.frombuffer(b"tls13 quic hp", dtype=np.uint8).copy()
-LABEL2_KEY = np.frombuffer(b"tls13 quicv2 key", dtype=np.uint8).copy()
-LABEL2_IV = np.frombuffer(b"tls13 quicv2 iv", dtype=np.uint8).copy()
-LABEL2_MASK = np.frombuffer(b"tls13 quicv2 hp", dtype=np.uint8).copy()
+LABELS = tuple(
+    b"tls13 " + label
+    for label in (b"client in", b"quic hp", b"quic iv", b"quic key", b"quicv2 hp", b"quicv2 iv", b"quicv2 key")
+)
+LABEL_BYTES = np.frombuffer(b"".join(LABELS), dtype=np.uint8).copy()
+LABEL_ENDS = np.cumsum([len(label) for label in LABELS])
 
 LONGEST_ID = 20
+CRYPTO = 6
+GOOGLE_CRYPTO = 8  # of T050 and T051; elsewhere no such frame may stand in an Initial
 MOST_PACKETS = 4  # in one datagram
 
 # How `memory` is laid out: the CRYPTO stream, a bit for each of its bytes, the first connection id, a plain packet.
@@ -52,12 +53,16 @@ PLAIN = ID_PLACE + 1 + LONGEST_ID
 
 @kernel
 def salt_of(version: int) -> int:
-    """Place of the salt in SALTS; -1 where the version is not one that we can open."""
+    """Place of the salt in SALTS; -1 where the version is not one that we can open.
+
+    Versions that only ask for a negotiation (0x?a?a?a?a) are tried as draft 29; if its keys do not fit,
+    the client will come back with a true version.
+    """
     if version == VERSION_1 or 0xFF000021 <= version <= 0xFF000022:
         return 0
     if version == VERSION_2:
         return 1
-    if 0xFF00001D <= version <= 0xFF000020:
+    if 0xFF00001D <= version <= 0xFF000020 or version & 0x0F0F0F0F == 0x0A0A0A0A:
         return 2
     if 0xFF000017 <= version <= 0xFF00001C or version == 0xFACEB002 or version == 0xFACEB00E:
         return 3
@@ -70,11 +75,10 @@ def salt_of(version: int) -> int:
 
 @kernel
 def looks_like_quic(data: Bytes, start: int, stop: int) -> bool:
-    """A long header of a version that we know, or of one that only asks for a negotiation."""
+    """A long header of a version that we can open."""
     if stop - start < 16 or data[start] & 0xC0 != 0xC0 or data[start + 5] > LONGEST_ID:
         return False
-    version = number32(data, start + 1)
-    return version & 0x0F0F0F0F == 0x0A0A0A0A or salt_of(version) >= 0
+    return salt_of(number32(data, start + 1)) >= 0
 
 
 @kernel
@@ -159,28 +163,39 @@ def _open(
     Returns the bytes of plain text at PLAIN in `memory`, or -1.
     """
     identifier = np.empty(LONGEST_ID, dtype=np.uint8)
-    if notes[QUIC_PACKETS] > 0:
-        first_size = number8(memory, ID_PLACE)
-        is_same = first_size == id_size
-        for place in range(first_size):
-            identifier[place] = memory[ID_PLACE + 1 + place]
-            is_same = is_same and identifier[place] == data[id_start + place]
-        opened = _open_with(data, start, number_at, size, stop, identifier, first_size, salt, memory)
+    first_size = number8(memory, ID_PLACE) if notes[QUIC_PACKETS] > 0 else -1
+    is_same = first_size == id_size
+    opened = -1
+    for attempt in range(2):
+        if attempt == 0:
+            for place in range(first_size):
+                identifier[place] = memory[ID_PLACE + 1 + place]
+                is_same = is_same and identifier[place] == data[id_start + place]
+        else:
+            for place in range(id_size):
+                identifier[place] = data[id_start + place]
+        if attempt == 0 and first_size < 0:
+            continue
+        known = first_size if attempt == 0 else id_size
+        opened = _open_with(data, start, number_at, size, stop, identifier, known, salt, memory)
+        if opened >= 0 and attempt == 1:
+            _begin(memory, identifier, id_size, notes)
         if opened >= 0 or is_same:
-            return opened
-    for place in range(id_size):
-        identifier[place] = data[id_start + place]
-    opened = _open_with(data, start, number_at, size, stop, identifier, id_size, salt, memory)
-    if opened >= 0:
-        for place in range(SEEN, ID_PLACE):
-            memory[place] = np.uint8(0)
-        memory[ID_PLACE] = np.uint8(id_size)
-        for place in range(id_size):
-            memory[ID_PLACE + 1 + place] = identifier[place]
-        notes[COLLECTED] = 0
-        notes[QUIC_PACKETS] = 1
-        notes[MEMORY_USED] = PLAIN
+            break
     return opened
+
+
+@kernel
+def _begin(memory: Bytes, identifier: Bytes, id_size: int, notes: Counts) -> None:
+    """Forget the stream gathered so far and remember whose keys fit."""
+    for place in range(SEEN, ID_PLACE):
+        memory[place] = np.uint8(0)
+    memory[ID_PLACE] = np.uint8(id_size)
+    for place in range(id_size):
+        memory[ID_PLACE + 1 + place] = identifier[place]
+    notes[COLLECTED] = 0
+    notes[QUIC_PACKETS] = 1
+    notes[MEMORY_USED] = PLAIN
 
 
 @kernel
@@ -203,30 +218,37 @@ def _open_with(
     nonce = np.empty(DIGEST_BYTES, dtype=np.uint8)
     round_keys = np.empty(ROUND_KEYS, dtype=np.int64)
     mask = np.empty(BLOCK_BYTES, dtype=np.uint8)
-    salt_bytes = np.empty(SALT_BYTES, dtype=np.uint8)
-    for place in range(SALT_BYTES):
-        salt_bytes[place] = SALTS[salt * SALT_BYTES + place]
-    hmac_sha256(salt_bytes, SALT_BYTES, identifier, id_size, derived)
-    expand_label(derived, LABEL_CLIENT, DIGEST_BYTES, secret)
-
-    expand_label(secret, LABEL2_MASK if salt == 1 else LABEL_MASK, BLOCK_BYTES, derived)
-    expand_key(derived, round_keys)
-    encrypt_block(round_keys, data, number_at + 4, mask)
-    first = data[start] ^ (mask[0] & 0x0F)
-    number_size = 1 + ((number8(data, start) ^ number8(mask, 0)) & 3)
-    header_size = number_at + number_size - start
-    header = np.empty(header_size, dtype=np.uint8)
-    for place in range(number_at - start):
+    header = np.empty(number_at + 4 - start, dtype=np.uint8)
+    for place in range(number_at + 4 - start):
         header[place] = data[start + place]
-    header[0] = np.uint8(first)
-    expand_label(secret, LABEL2_IV if salt == 1 else LABEL_IV, NONCE_BYTES, nonce)
-    for place in range(number_size):
-        value = data[number_at + place] ^ mask[1 + place]
-        header[number_at - start + place] = value
-        nonce[NONCE_BYTES - number_size + place] ^= value
+    for place in range(SALT_BYTES):
+        derived[place] = SALTS[salt * SALT_BYTES + place]
+    hmac_sha256(derived, SALT_BYTES, identifier, id_size, secret)
 
-    expand_label(secret, LABEL2_KEY if salt == 1 else LABEL_KEY, BLOCK_BYTES, derived)
-    expand_key(derived, round_keys)
+    number_size = 0
+    for step in range(4):
+        label = step + 3 if salt == 1 and step > 0 else step
+        label_start = LABEL_ENDS[label - 1] if label > 0 else 0
+        label_size = int(LABEL_ENDS[label] - label_start)
+        wanted = DIGEST_BYTES if step == 0 else (NONCE_BYTES if step == 2 else BLOCK_BYTES)
+        expand_label(secret, LABEL_BYTES, int(label_start), label_size, wanted, derived)
+        if step == 0:  # the client's secret
+            for place in range(DIGEST_BYTES):
+                secret[place] = derived[place]
+        elif step == 2:  # the nonce
+            for place in range(NONCE_BYTES):
+                nonce[place] = derived[place]
+            for place in range(number_size):
+                nonce[NONCE_BYTES - number_size + place] ^= header[number_at - start + place]
+        else:  # the key that protects the header, at last the key of the payload
+            expand_key(derived, round_keys)
+        if step == 1:
+            encrypt_block(round_keys, data, number_at + 4, mask)
+            header[0] ^= mask[0] & 0x0F
+            number_size = 1 + (number8(header, 0) & 3)
+            for place in range(number_size):
+                header[number_at - start + place] ^= mask[1 + place]
+    header_size = number_at + number_size - start
     is_whole = number_at + size <= stop
     sealed_stop = number_at + size - TAG_BYTES if is_whole else min(stop, number_at + size - TAG_BYTES)
     sealed_start = start + header_size
@@ -235,7 +257,7 @@ def _open_with(
     opened = open_sealed(
         round_keys, nonce, header, header_size, data, sealed_start, sealed_stop, is_whole, memory, PLAIN
     )
-    if not is_whole and (opened < 4 or memory[PLAIN] != 6 or memory[PLAIN + 1] != 0):
+    if not is_whole and (opened < 4 or memory[PLAIN] != CRYPTO or memory[PLAIN + 1] != 0):
         return -1  # no tag to check: only a hello's beginning is believed
     return opened
 
@@ -259,7 +281,7 @@ def _gather(memory: Bytes, size: int, notes: Counts) -> None:
                 at, _ = varint(memory, at, stop)
                 numbers -= 1
             continue
-        if kind != 6:
+        if kind not in (CRYPTO, GOOGLE_CRYPTO):
             break
         at, offset = varint(memory, at, stop)
         at, count = varint(memory, at, stop)

@@ -1,9 +1,12 @@
 """SHA-256 (FIPS 180-4)."""
 
 import numpy as np
+import numpy.typing as npt
 
 from ..layout import Bytes
 from .kernel import kernel
+
+Words = npt.NDArray[np.uint32]
 
 DIGEST_BYTES = 32
 BLOCK_BYTES = 64
@@ -39,34 +42,29 @@ def sha256(message: Bytes, length: int, digest: Bytes) -> None:
     for place in range(8):
         state[place] = BEGINNING[place]
     words = np.empty(64, dtype=np.uint32)
-    whole = length // BLOCK_BYTES
-    for block in range(whole):
-        mix_block(state, words, message, block * BLOCK_BYTES)
-    rest = length - whole * BLOCK_BYTES
-    tail = np.zeros(2 * BLOCK_BYTES, dtype=np.uint8)
-    for place in range(rest):
-        tail[place] = message[whole * BLOCK_BYTES + place]
-    tail[rest] = np.uint8(0x80)
-    end = BLOCK_BYTES if rest < BLOCK_BYTES - 8 else 2 * BLOCK_BYTES
-    for place in range(8):
-        tail[end - 1 - place] = np.uint8(((length * 8) >> (8 * place)) & 255)
-    mix_block(state, words, tail, 0)
-    if end > BLOCK_BYTES:
-        mix_block(state, words, tail, BLOCK_BYTES)
+    # A byte of 0x80 and eight of length follow the message, and zeros between fill the last block.
+    total = (length + 9 + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES
+    for start in range(0, total, BLOCK_BYTES):
+        for place in range(16):
+            word = 0
+            for at in range(start + 4 * place, start + 4 * place + 4):
+                byte = 0
+                if at < length:
+                    byte = int(np.int64(message[at]))
+                elif at == length:
+                    byte = 0x80
+                elif at >= total - 8:
+                    byte = ((8 * length) >> (8 * (total - 1 - at))) & 255
+                word = word << 8 | byte
+            words[place] = np.uint32(word)
+        mix_block(state, words)
     for place in range(DIGEST_BYTES):
         digest[place] = np.uint8((state[place // 4] >> np.uint32(24 - 8 * (place % 4))) & np.uint32(255))
 
 
 @kernel
-def mix_block(state: np.ndarray, words: np.ndarray, message: Bytes, start: int) -> None:
-    for place in range(16):
-        at = start + 4 * place
-        words[place] = (
-            np.uint32(message[at]) << np.uint32(24)
-            | np.uint32(message[at + 1]) << np.uint32(16)
-            | np.uint32(message[at + 2]) << np.uint32(8)
-            | np.uint32(message[at + 3])
-        )
+def mix_block(state: Words, words: Words) -> None:
+    """Mix a block, whose sixteen words begin `words`, into the state."""
     for place in range(16, 64):
         old = words[place - 15]
         late = words[place - 2]

@@ -43,7 +43,7 @@ from .notes import (
     STUN,
     TLS,
 )
-from .others import APP_STUN, banner_app, datagram_app, stream_app
+from .others import APP_RDP, APP_STUN, banner_app, datagram_app, stream_app
 from .quic import APP_QUIC, looks_like_quic, sniff_quic
 from .ssh import sniff_ssh
 from .tags import APP_PROTOCOLS, DONE, MORE, NOTHING
@@ -151,9 +151,10 @@ def _choose_for_stream(
         _, length = sniff_old_hello(data, start, is_forward, notes, out)
         return TLS, length
     app = stream_app(data, start, stop)
-    if app != 0:
+    if app != 0 and app != APP_RDP:
         return -DONE, put_app(out, 0, app)
-    app = banner_app(data, start, stop, from_port, to_port)
+    if app == 0:
+        app = banner_app(data, start, stop, from_port, to_port)
     if app != 0:
         notes[FLAGS] |= INSIDE | APP_WRITTEN
         return BANNER, put_app(out, 0, app)
