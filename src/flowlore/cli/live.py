@@ -43,9 +43,9 @@ class LiveScan:
 
             self._source: Any = LiveSource(request.interface, settings, stop=self._is_over)
         else:
+            host, port = address_of(request.listen or "")
             from ..sources.records.netflow.live import ListeningSource
 
-            host, port = address_of(request.listen or "")
             self._source = ListeningSource(host, port, settings, stop=self._is_over)
 
     @property

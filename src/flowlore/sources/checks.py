@@ -12,7 +12,7 @@ A plug-in proves itself in its own tests:
 import io
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import pyarrow as pa
@@ -43,17 +43,19 @@ class MemoryInput:
         return io.BytesIO(self._data)
 
 
-def source_checks() -> Iterator[SourceCheck]:
+def source_checks() -> list[SourceCheck]:
     """Every check. Each takes a source class and examples of its input, and fails by `AssertionError`."""
-    yield check_its_name_has_the_form_of_a_registry_name
-    yield check_it_recognises_its_examples
-    yield check_it_refuses_what_is_not_its_own
-    yield check_batches_have_the_schema_and_are_bounded
-    yield check_everything_read_is_accounted_for
-    yield check_reading_again_gives_equal_flows
-    yield check_examples_read_together_lose_nothing
-    yield check_a_cut_input_never_raises
-    yield check_a_damaged_input_never_raises
+    return [
+        check_its_name_has_the_form_of_a_registry_name,
+        check_it_recognises_its_examples,
+        check_it_refuses_what_is_not_its_own,
+        check_batches_have_the_schema_and_are_bounded,
+        check_everything_read_is_accounted_for,
+        check_reading_again_gives_equal_flows,
+        check_examples_read_together_lose_nothing,
+        check_a_cut_input_never_raises,
+        check_a_damaged_input_never_raises,
+    ]
 
 
 def check_its_name_has_the_form_of_a_registry_name(source: type[Source], examples: Sequence[bytes]) -> None:

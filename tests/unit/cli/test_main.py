@@ -1,0 +1,104 @@
+"""One place turns what went wrong into text and an exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import flowlore.cli.app
+from flowlore.cli import run
+from flowlore.cli.app import VERBS
+from flowlore.errors import FlowloreError
+
+
+def raising(error: BaseException):  # type: ignore[no-untyped-def]
+    def app(**_: object) -> None:
+        raise error
+
+    return app
+
+
+def test_a_users_mistake_is_one_message_and_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(flowlore.cli.app, "app", raising(FlowloreError("netflow: no template", hint="wait")))
+    assert run([]) == 2
+    assert capsys.readouterr().err == "netflow: no template\n\nhint: wait\n"
+
+
+def test_our_mistake_is_a_traceback_and_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(flowlore.cli.app, "app", raising(ZeroDivisionError("seven")))
+    assert run([]) == 1
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: seven" in printed
+    assert "please report" in printed.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 0, ""),
+        (SystemExit(3), 3, ""),
+        (
+            OSError(28, "No space left on device", "/full/flows.parquet"),
+            2,
+            "No space left on device: `/full/flows.parquet`",
+        ),
+    ],
+)
+def test_other_endings(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(flowlore.cli.app, "app", raising(error))
+    assert run([]) == code
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("arguments", [["flos"], ["flows", "--nonsense"], ["query"], ["flows", "--count", "0"]])
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert run(arguments) == 2
+    assert "Usage: flowlore" in capsys.readouterr().err
+
+
+def test_a_wrong_verb_is_helped(capsys: pytest.CaptureFixture) -> None:
+    run(["flos"])
+    assert "Did you mean 'flows'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
+    assert run([verb, "--help"]) == 0
+    assert f"Usage: flowlore {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_prints_json(verb: str, capsys: pytest.CaptureFixture) -> None:
+    run([verb, "--help"])
+    assert "--json" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"flowlore {flowlore.__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "flowlore", "columns"], stdout=write_end, stderr=subprocess.PIPE, timeout=60
+    )
+    os.close(write_end)
+    assert done.stderr == b""
+
+
+def test_columns_and_config_as_json(capsys: pytest.CaptureFixture) -> None:
+    assert run(["columns", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "start"
+    assert run(["config", "--json", "--set", "meter.idle_timeout_s=7"]) == 0
+    resolved = json.loads(capsys.readouterr().out)
+    assert resolved["config"]["meter"]["idle_timeout_s"] == 7.0
+    assert len(resolved["config_hash"]) == 12
