@@ -224,9 +224,17 @@ def _read_mpls(data: Bytes, walk: Walk) -> int:
         return IPV6
     if first >> 4 == 1:  # associated channel: control messages of the pseudowire
         return -NOT_IP
-    if first >> 4 == 0:
+    # A control word begins with four zeros, but so do most MAC addresses: the EtherType decides.
+    if first >> 4 == 0 and not _is_usual_ethertype(data, walk, start + 16):
         walk["offset"] = start + 8
     return ETHERNET
+
+
+@compiled
+def _is_usual_ethertype(data: Bytes, walk: Walk, at: int) -> bool:
+    if at + 2 > walk["end"]:
+        return False
+    return u16(data, at) in (0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x8864, 0x88A8)
 
 
 @compiled

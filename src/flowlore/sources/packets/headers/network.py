@@ -37,7 +37,7 @@ def read_ip(data: Bytes, walk: Walk, kind: int) -> int:
         return BAD_IP_HEADER
     walk["version"] = version
     walk["fragment"] = 0
-    walk["is_jumbo"] = 0
+    walk["is_oversize"] = 0
     reason = _read_ipv4(data, walk) if version == 4 else _read_ipv6(data, walk)
     return reason if reason else _skip_extensions(data, walk)
 
@@ -51,6 +51,7 @@ def _read_ipv4(data: Bytes, walk: Walk) -> int:
     if total == 0:
         total = min(walk["wire_end"] - start, _MOST_BYTES)
         walk["pending_notes"] |= notes.ZERO_TOTAL_LENGTH
+        walk["is_oversize"] = 1
     if header < 20 or total < header:
         return BAD_IP_HEADER
     _take_length(walk, total)
@@ -83,10 +84,11 @@ def _read_ipv6(data: Bytes, walk: Walk) -> int:
             payload = _jumbo_length(data, walk)
             if payload < 0 or start + 40 + payload > walk["wire_end"]:
                 return BAD_IP_HEADER
-            walk["is_jumbo"] = 1
+            walk["is_oversize"] = 1
         elif protocol in (TCP, UDP):
             payload = min(walk["wire_end"] - start - 40, _MOST_BYTES - 40)
             walk["pending_notes"] |= notes.ZERO_TOTAL_LENGTH
+            walk["is_oversize"] = 1
     _take_length(walk, 40 + payload)
     walk["protocol"] = protocol
     walk["tos"] = (u16(data, start) >> 4) & 0xFF

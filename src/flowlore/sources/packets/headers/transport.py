@@ -114,11 +114,11 @@ def _read_tcp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
 
 @compiled
 def _read_udp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
-    """The payload ends by the nearer of the UDP and the IP length. UDP length 0 is allowed in jumbograms only."""
+    """The payload ends by the nearer of the UDP and the IP length. UDP length 0 is allowed beyond 64 KiB only."""
     end = claimed
     if captured >= 6:
         length = u16(data, walk["offset"] + 4)
-        if length == 0 and walk["is_jumbo"]:
+        if length == 0 and walk["is_oversize"]:
             length = claimed
         if length < 8:
             return -1

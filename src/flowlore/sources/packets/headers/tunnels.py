@@ -217,6 +217,12 @@ def _enter_gre(data: Bytes, walk: Walk) -> int:
             return STOP
         walk["offset"] += 0 if data[start + header] >> 4 == 4 else 4
         return IPV4
+    if value == 0x8909:  # Cisco metadata, which begins with another EtherType here
+        if held < header + 8:
+            return STOP
+        walk["offset"] += 8
+        value = u16(data, start + header)
+        walk["value"] = value
     if value >> 8 == 0x82:  # 802.11 frames from an access point to its controller (Aruba)
         return WIRELESS
     return ETHERTYPE if value > 0x05DC else STOP

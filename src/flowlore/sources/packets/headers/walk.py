@@ -88,7 +88,7 @@ WALK = np.dtype(
         ("fragment", np.int64),  # 0 whole, else one of the two below
         ("fragment_id", np.int64),
         ("fragment_protocol", np.int64),
-        ("is_jumbo", np.int64),
+        ("is_oversize", np.int64),  # a jumbogram, or an IP length of 0
         # … of the transport header
         ("src_port", np.int64),
         ("dst_port", np.int64),
