@@ -41,7 +41,6 @@ _NO_VLAN, _NO_TUNNEL = np.uint16(NO_VLAN), np.uint8(0)  # typed, so that Numba m
 _STEPS_PER_HEADER = 4  # layers that one tag or tunnel can lead through
 
 
-@compiled
 def parse_frames(
     data: Bytes,
     frames: Records,
@@ -58,9 +57,16 @@ def parse_frames(
     has a counter for each of `NOTES`. `max_nesting` bounds tags, tunnels and extension headers in a frame. With
     `follow_tunnels` the innermost IP header makes the flow, else the outermost.
     """
-    walks = np.zeros(1, WALK)  # its one record is asked for anew each time: a record does not keep its array alive
-    walks[0]["nesting_limit"] = max_nesting
-    walks[0]["follow_tunnels"] = np.int64(follow_tunnels)
+    walks = np.zeros(1, WALK)
+    walks["nesting_limit"] = max_nesting
+    walks["follow_tunnels"] = follow_tunnels
+    _parse_frames(data, frames, packets, fragments, notes, walks)
+
+
+@compiled
+def _parse_frames(
+    data: Bytes, frames: Records, packets: Records, fragments: Records, notes: Counts, walks: Records
+) -> None:
     for place in range(len(frames)):
         if not _parse_usual(data, frames, packets, place):
             parse_frame(data, frames, packets, place, fragments, notes, walks[0])
