@@ -1,6 +1,7 @@
 """Whatever comes over the wire: nothing is raised, nothing is lost, and the cut into batches changes nothing."""
 
 import io
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def rows_of(payloads: Sequence[bytes], cuts: Sequence[int] = (), exporters: Sequ
     names = ["192.0.2.1", "192.0.2.2"]
     ordinals = np.array([0] * len(payloads) if exporters is None else exporters, np.int32)
     batches = []
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds):
         part = Datagrams.join(payloads[first:last], exporters=ordinals[first:last], exporter_names=names)
         batches += list(pipeline.add(part, "x"))
     batches += list(pipeline.finish())

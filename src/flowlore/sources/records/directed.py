@@ -170,7 +170,7 @@ class Texts:
         """The place of each text of an Arrow string array; -1 for null and the empty text."""
         encoded = values.dictionary_encode()
         table = np.array([self.place(text or "") for text in encoded.dictionary.to_pylist()] + [-1], np.int32)
-        return table[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return np.asarray(table[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
 
     def take(self, places: npt.NDArray[np.int32]) -> pa.Array:
         if len(self._values) != len(self._places):
@@ -308,7 +308,7 @@ _LATEST, _EARLIEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
 def _has(records: Records, name: str) -> Flags:
-    return (records["known"] & known_bit(name)) != 0
+    return np.asarray((records["known"] & known_bit(name)) != 0)
 
 
 def _masked(values: npt.NDArray[Any], there: Flags) -> pa.Array:

@@ -5,6 +5,7 @@ batches. What waits for its other half is bounded in number, and in time by the 
 """
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from ...flows.compiled import compiled
 from .directed import DIRECTED, Paired, Places, Records, known_bit
 
 Words = npt.NDArray[np.uint64]
+Row = Any  # one record of a structured array
 
 NONE = -1
 _CANDIDATES = 64  # records of one key and direction that are compared before giving up
@@ -297,7 +299,7 @@ def _pair(
 
 
 @compiled
-def _begin_or_continue(record: np.void, fate: np.void, flow: np.void, window_ns: int, gap_ns: int) -> None:
+def _begin_or_continue(record: Row, fate: Row, flow: Row, window_ns: int, gap_ns: int) -> None:
     """A record begins a flow, or is the next part of the one before."""
     reach = flow.last_ns + (window_ns if flow.has_ended else gap_ns)
     if flow.parts > 0 and record.start_ns <= reach and record.start_ns >= flow.first_ns - window_ns:
@@ -334,10 +336,7 @@ def _join(
     if other.start_ns == one.start_ns:
         one_asks = one.protocol == 6 and (one.tcp_flags & 0x12) == 0x02
         other_asks = other.protocol == 6 and (other.tcp_flags & 0x12) == 0x02
-        if one_asks != other_asks:
-            came_first = other_asks
-        else:
-            came_first = other.src_port > one.src_port
+        came_first = other_asks if one_asks != other_asks else other.src_port > one.src_port
     if came_first:
         fate.src_side = fates[came].side
     fate.first_ns = min(one.start_ns, other.start_ns)

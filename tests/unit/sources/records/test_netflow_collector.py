@@ -10,6 +10,7 @@ from test_sflow import EXAMPLES
 
 from flowlore.errors import InputError
 from flowlore.sources.records.netflow.collector import UdpCollector
+from flowlore.sources.records.netflow.live import ListeningSource
 from flowlore.sources.records.netflow.receiving import DatagramSocket
 from flowlore.sources.records.netflow.settings import NetflowSettings
 
@@ -31,7 +32,7 @@ def test_every_protocol_comes_in_by_one_socket() -> None:
     account = collector.account
     assert sorted(row["source"] for row in rows) == ["netflow", "netflow", "sflow"]
     assert {row["exporter"] for row in rows} == {"127.0.0.1/1", "127.0.0.1/0", "192.0.2.9/0"}
-    assert account.notes["datagrams"] == 5
+    assert account.details["datagrams"] == 5
     assert account.skipped == {"unknown-version": 1}
     assert account.records == account.records_in_flows + account.skipped.total() == 5
     assert {row["capture"] for row in rows} == {f"udp 127.0.0.1:{collector.port}"}
@@ -44,10 +45,20 @@ def test_it_stops_when_told() -> None:
     assert list(UdpCollector(port=0).batches(duration_s=0.1)) == []
 
 
+def test_the_listening_source_stops_by_its_own_count() -> None:
+    def is_over() -> bool:
+        return bool(source.account.details["datagrams"] >= 2)
+
+    source = ListeningSource("127.0.0.1", 0, NetflowSettings(batch_wait_s=0.05), stop=is_over)
+    send(source.port, [LEARN, v9(1, a_set(256, flow()))])
+    assert sum(batch.num_rows for batch in source.batches()) == 1
+    assert source.account.records == 1
+
+
 def test_a_port_in_use_is_an_error_with_a_hint() -> None:
     first = UdpCollector(port=0)
     try:
-        with pytest.raises(InputError, match="cannot listen on 127.0.0.1"):
+        with pytest.raises(InputError, match=r"cannot listen on 127\.0\.0\.1"):
             UdpCollector(port=first.port)
     finally:
         list(first.batches(stop=lambda: True))

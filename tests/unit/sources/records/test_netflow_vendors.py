@@ -19,12 +19,14 @@ TEMPLATES_ELSEWHERE = {  # data sets whose templates are in no file
     "ipfix_test_netscaler_data.dat": 1,
 }
 
+PALO_ALTO = "netflow9_test_paloalto_81_"
+
 # Files of data whose templates are in files that do not begin with the same words.
 TEMPLATE_FILES = {
     "ipfix_test_yaf_data53248.dat": "ipfix_test_yaf_tpls_option_tpl.dat",
     "ipfix_test_yaf_data45873.dat": "ipfix_test_yaf_tpls_option_tpl.dat",
     "netflow9_test_cisco_asr9k_data256.dat": "netflow9_test_cisco_asr9k_opttpl256.dat",
-    "netflow9_test_paloalto_81_data257_1flowset_in_large_zerofilled_packet.dat": "netflow9_test_paloalto_81_tpl256-263.dat",
+    PALO_ALTO + "data257_1flowset_in_large_zerofilled_packet.dat": PALO_ALTO + "tpl256-263.dat",
 }
 
 

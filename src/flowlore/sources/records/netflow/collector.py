@@ -50,23 +50,8 @@ class UdpCollector:
         self._exporter_names: list[str] = []
         self._received = 0
         self._dropped = 0
-
-    @property
-    def account(self) -> Account:
-        """Both protocols together; what the system dropped is `dropped-by-kernel` in the notes."""
-        one, other = self._records, self._samples
-        total = Account(
-            records=one.records + other.records,
-            records_in_flows=one.records_in_flows + other.records_in_flows,
-            flows=one.flows + other.flows,
-            skipped=one.skipped + other.skipped,
-            notes=one.notes + other.notes + Counter({"dropped-by-kernel": self._dropped}),
-        )
-        total.notes["datagrams"] = self._received
-        total.details["exporters"] = [
-            exporter for account in (one, other) for exporter in account.details.get("exporters", ())
-        ]
-        return total
+        self.account = Account()  # both protocols together; the thread that receives writes only `datagrams`
+        self.account.details["datagrams"] = 0
 
     def batches(
         self,
@@ -91,9 +76,9 @@ class UdpCollector:
         receiver.start()
         try:
             while (datagrams := self._queue.get()) is not None:
-                yield from self._decode(datagrams)
+                yield from self._counted(self._decode(datagrams))
             for pipeline in (self._netflow, self._sflow):
-                yield from pipeline.finish()
+                yield from self._counted(pipeline.finish())
         finally:
             ended.set()
             while receiver.is_alive():
@@ -101,6 +86,24 @@ class UdpCollector:
                 receiver.join(_POLL_S)
             self._dropped = self._socket.dropped()
             self._socket.close()
+            self._close_account()
+
+    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._close_account()
+            yield batch
+        self._close_account()
+
+    def _close_account(self) -> None:
+        """Bring the account up to date; what the system dropped was never a record, and is a note."""
+        total, accounts = self.account, (self._records, self._samples)
+        total.records = sum(one.records for one in accounts)
+        total.records_in_flows = sum(one.records_in_flows for one in accounts)
+        total.flows = sum(one.flows for one in accounts)
+        total.skipped = sum((one.skipped for one in accounts), Counter())
+        dropped = Counter({"dropped-by-kernel": self._dropped}) if self._dropped else Counter[str]()
+        total.notes = sum((one.notes for one in accounts), dropped)
+        total.details["exporters"] = [item for one in accounts for item in one.details.get("exporters", ())]
 
     def _decode(self, datagrams: Datagrams) -> Iterator[pa.RecordBatch]:
         name = f"udp {self.host}:{self.port}"
@@ -126,6 +129,7 @@ class UdpCollector:
             count = self._socket.receive()
             if count:
                 self._received += count
+                self.account.details["datagrams"] = self._received
                 batch.add(self._socket, count, self._exporters_of(count), time.time_ns())
             else:
                 poll.poll(_POLL_S * 1000)

@@ -185,7 +185,7 @@ def _set_numbers(records: Records, columns: Columns) -> None:
             if name == "tunnel_id":
                 values = values & np.uint64(0xFFFFFF) if key[1] == 351 else values
             most = np.iinfo(records.dtype[name].type).max
-            if name.startswith("tcp_flags") or name.startswith("tos"):
+            if name.startswith(("tcp_flags", "tos")):
                 values = values & 0xFF
             elif values.dtype.itemsize > records.dtype[name].itemsize:
                 values = np.minimum(values, most)

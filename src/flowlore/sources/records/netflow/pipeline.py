@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from ...source import Account
-from ..directed import DIRECTED, Texts, finish_batch
-from ..pairing import Paired, Pairer
+from ..directed import DIRECTED, Paired, Texts, finish_batch
+from ..pairing import Pairer
 from .datagrams import Datagrams
 from .decoder import Decoder
 from .mapping import map_block

@@ -121,7 +121,7 @@ def _recvmmsg() -> Callable[..., Any] | None:
         return None
     call.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
     call.restype = ctypes.c_int
-    return call  # type: ignore[no-any-return]
+    return call
 
 
 def _ask_for_buffer(udp: socket.socket, buffer_bytes: int) -> None:

@@ -49,8 +49,9 @@ def _from_record(columns: Mapping[tuple[int, int], Column]) -> Rates | None:
         return _ratio(population, size)
     chance = columns.get((0, 311))
     if isinstance(chance, np.ndarray) and chance.dtype.kind == "f":
-        possible = np.isfinite(chance) & (chance > 1e-9) & (chance <= 1)
-        return np.where(possible, np.rint(1 / np.where(possible, chance, 1)), 0).astype(np.uint32)
+        real = chance.astype(np.float64)
+        possible = np.isfinite(real) & (real > 1e-9) & (real <= 1)
+        return np.where(possible, np.rint(1 / np.where(possible, real, 1)), 0).astype(np.uint32)
     for number in (50, 34):
         values = _wide(columns, number)
         if values is not None:
@@ -93,4 +94,4 @@ def _ratio(above: npt.NDArray[np.uint64], below: npt.NDArray[np.uint64]) -> Rate
 
 
 def _narrow(values: npt.NDArray[np.generic]) -> Rates:
-    return np.minimum(values, 0xFFFFFFFF).astype(np.uint32)
+    return np.asarray(np.minimum(values, 0xFFFFFFFF), np.uint32)

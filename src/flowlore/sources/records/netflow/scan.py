@@ -1,10 +1,14 @@
 """Finding headers and sets inside many datagrams at once. Every read is guarded: the bytes come from the network."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from ....flows.compiled import compiled
 from .datagrams import Datagrams
+
+Row = Any  # one record of a structured array
 
 # What the header of one datagram says.
 HEADER = np.dtype(
@@ -73,7 +77,13 @@ def _scan(
 
 @compiled
 def _scan_fixed(
-    buffer: npt.NDArray[np.uint8], start: int, end: int, datagram: int, header: np.void, sets: np.ndarray, found: int
+    buffer: npt.NDArray[np.uint8],
+    start: int,
+    end: int,
+    datagram: int,
+    header: Row,
+    sets: npt.NDArray[np.void],
+    found: int,
 ) -> int:
     if end - start < 24:
         header.status = BAD_HEADER
@@ -107,7 +117,13 @@ def _scan_fixed(
 
 @compiled
 def _scan_sets(
-    buffer: npt.NDArray[np.uint8], start: int, end: int, datagram: int, header: np.void, sets: np.ndarray, found: int
+    buffer: npt.NDArray[np.uint8],
+    start: int,
+    end: int,
+    datagram: int,
+    header: Row,
+    sets: npt.NDArray[np.void],
+    found: int,
 ) -> int:
     header_bytes = 20 if header.version == 9 else 16
     if end - start < header_bytes:
@@ -159,12 +175,12 @@ def _scan_sets(
 
 @compiled
 def _u16(buffer: npt.NDArray[np.uint8], place: int) -> int:
-    return (np.int64(buffer[place]) << 8) | np.int64(buffer[place + 1])
+    return int((np.int64(buffer[place]) << 8) | np.int64(buffer[place + 1]))
 
 
 @compiled
 def _u32(buffer: npt.NDArray[np.uint8], place: int) -> int:
-    return (
+    return int(
         (np.int64(buffer[place]) << 24)
         | (np.int64(buffer[place + 1]) << 16)
         | (np.int64(buffer[place + 2]) << 8)

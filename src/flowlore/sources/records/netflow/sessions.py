@@ -222,7 +222,7 @@ def _sampling_rate(values: Values) -> int | None:
         return max(1, round(number(310) / number(309)))
     probability = values.get((IANA_PEN, 311), b"")
     if len(probability) in (4, 8):
-        chance = struct.unpack(">f" if len(probability) == 4 else ">d", probability)[0]
+        chance: float = struct.unpack(">f" if len(probability) == 4 else ">d", probability)[0]
         if math.isfinite(chance) and 1e-9 < chance <= 1.0:
             return max(1, round(1 / chance))
     return number(50) or number(34) or None

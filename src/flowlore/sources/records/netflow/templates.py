@@ -1,7 +1,7 @@
 """Templates: what the records of a data set are made of, read from template sets."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -69,6 +69,7 @@ def parse_templates(
     payload: bytes, set_number: int, version: int, problems: Counter[str]
 ) -> list[Template | Withdrawal]:
     """Every template and withdrawal of a template set. What cannot be is counted in `problems`, and ends the set."""
+    reader: Callable[[bytes, int, Counter[str]], Iterator[Template | Withdrawal]]
     if version == 9:
         reader = _v9_options if set_number == V9_OPTIONS else _v9_templates
     else:

@@ -234,9 +234,9 @@ def _fill_from_addresses(data: npt.NDArray[np.uint8], sample: np.void, packet: n
     size = 4 if is_ipv4 else 16
     fields = data[at : at + 24 + 2 * size].tobytes()
     length, protocol = (int.from_bytes(fields[place : place + 4], "big") for place in (0, 4))
-    mapped = (lambda raw: b"\0" * 10 + b"\xff\xff" + raw) if is_ipv4 else (lambda raw: raw)
+    prefix = bytes(10) + b"\xff\xff" if is_ipv4 else b""
     for name, place in (("src", 8), ("dst", 8 + size)):
-        address = mapped(fields[place : place + size])
+        address = prefix + fields[place : place + size]
         packet[f"{name}_high"] = int.from_bytes(address[:8], "big")
         packet[f"{name}_low"] = int.from_bytes(address[8:], "big")
     src_port, dst_port, flags, tos = (

@@ -1,5 +1,7 @@
 """Finding the samples inside many sFlow datagrams. Every read is guarded: the bytes come from the network."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,6 +10,7 @@ from ..netflow.datagrams import Datagrams
 
 Bytes = npt.NDArray[np.uint8]
 Records = npt.NDArray[np.void]
+Row = Any  # one record of a structured array
 
 # One flow sample: the packet's header where it was sent, or its addresses where only those were.
 SAMPLE = np.dtype(
@@ -130,7 +133,7 @@ def _scan(
 
 
 @compiled
-def _read_sample(data: Bytes, at: int, end: int, kind: int, sample: np.void, counts: npt.NDArray[np.int64]) -> None:
+def _read_sample(data: Bytes, at: int, end: int, kind: int, sample: Row, counts: npt.NDArray[np.int64]) -> None:
     fixed = 32 if kind == 1 else 44
     if end - at < fixed:
         counts[BAD_RECORD] += 1
@@ -179,7 +182,7 @@ def _read_sample(data: Bytes, at: int, end: int, kind: int, sample: np.void, cou
 
 
 @compiled
-def _read_gateway(data: Bytes, at: int, end: int, sample: np.void) -> None:
+def _read_gateway(data: Bytes, at: int, end: int, sample: Row) -> None:
     """AS numbers of both ends: the destination's is the last of its path."""
     if end - at < 4:
         return
@@ -208,7 +211,7 @@ def _read_gateway(data: Bytes, at: int, end: int, sample: np.void) -> None:
 
 @compiled
 def _word(data: Bytes, at: int) -> int:
-    return (
+    return int(
         (np.int64(data[at]) << 24)
         | (np.int64(data[at + 1]) << 16)
         | (np.int64(data[at + 2]) << 8)
