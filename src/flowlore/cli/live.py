@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .metering import Request
 
 DEFAULT_PORT = 2055
+EVERY_ADDRESS = "0.0.0.0"
 
 
 @contextmanager
@@ -38,19 +39,12 @@ class LiveScan:
         self._stop = stop
         self._until = None if request.duration_s is None else time.monotonic() + request.duration_s
         self._filtered = 0
-        if request.interface is not None:
-            from ..sources.packets.source import LiveSource
-
-            self._source: Any = LiveSource(request.interface, settings, stop=self._is_over)
-        else:
-            host, port = address_of(request.listen or "")
-            from ..sources.records.netflow.live import ListeningSource
-
-            self._source = ListeningSource(host, port, settings, stop=self._is_over)
+        self._source: Any = _interface(request, settings, self._is_over) if request.interface else None
+        self._collector: Any = _collector(request, settings) if request.listen is not None else None
 
     @property
     def account(self) -> Any:
-        account = self._source.account
+        account = (self._source or self._collector).account
         if self._filtered:
             account.notes["rows-filtered"] = self._filtered
         return account
@@ -58,7 +52,7 @@ class LiveScan:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         from ..flows.schema import arrow_schema
 
-        batches: Iterator[pa.RecordBatch] = self._source.batches()
+        batches: Iterator[pa.RecordBatch] = self._batches()
         if self._request.asn is not None or self._request.geo is not None:
             from ..flows.enrich import Enricher
 
@@ -73,13 +67,33 @@ class LiveScan:
             yield from keep.over(batches)
             self._filtered = keep.filtered
 
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if self._source is not None:
+            yield from self._source.batches()
+            return
+        request = self._request
+        yield from self._collector.batches(duration_s=request.duration_s, most_datagrams=request.count, stop=self._stop)
+
     def _is_over(self) -> bool:
-        account, count = self._source.account, self._request.count
+        count = self._request.count
         return (
             self._stop()
             or (self._until is not None and time.monotonic() >= self._until)
-            or (count is not None and max(account.packets, account.details.get("datagrams", 0)) >= count)
+            or (count is not None and self._source.account.packets >= count)
         )
+
+
+def _interface(request: Request, settings: PipelineConfig, is_over: Callable[[], bool]) -> Any:
+    from ..sources.packets.source import LiveSource
+
+    return LiveSource(request.interface or "", settings, stop=is_over)
+
+
+def _collector(request: Request, settings: PipelineConfig) -> Any:
+    host, port = address_of(request.listen or "")
+    from ..sources.records.netflow.collector import UdpCollector
+
+    return UdpCollector(host or EVERY_ADDRESS, port, settings.netflow, settings.sflow)
 
 
 def address_of(text: str) -> tuple[str, int]:
