@@ -45,15 +45,7 @@ class FlowDatabase:
     """A DuckDB in memory that sees nothing but what it is shown: no files, no network, no Python names."""
 
     def __init__(self, threads: int | None = None) -> None:
-        config: dict[str, Any] = {
-            "TimeZone": "UTC",
-            "enable_external_access": False,
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-        }
-        if threads is not None:
-            config["threads"] = threads
-        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection = closed_connection(threads)
         self._columns: list[tuple[str, pa.DataType]] | None = None
         for kind, name in _FUNCTIONS.items():
             self._define(name, text_formatter(kind), ["BLOB"], "VARCHAR")
@@ -121,6 +113,19 @@ class FlowDatabase:
 
     def _define(self, name: str, function: Callable[..., Any], takes: list[Any], gives: str) -> None:
         self._connection.create_function(name, function, takes, gives, type=PythonUDFType.ARROW)
+
+
+def closed_connection(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, with no way to files, the network or Python's names. Close it after use."""
+    config: dict[str, Any] = {
+        "TimeZone": "UTC",
+        "enable_external_access": False,
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    return duckdb.connect(":memory:", config=config)
 
 
 def addresses_in_prefixes(addresses: pa.Array, prefixes: pa.Array) -> pa.Array:
