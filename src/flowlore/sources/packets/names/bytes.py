@@ -1,4 +1,4 @@
-"""Numbers in network order, read by kernels. None checks an end: the caller has."""
+"""Numbers in network order, and copies, for kernels. None checks an end: the caller has."""
 
 import numpy as np
 
@@ -30,3 +30,13 @@ def number32(data: Bytes, place: int) -> int:
         | np.int64(data[place + 2]) << 8
         | np.int64(data[place + 3])
     )
+
+
+@kernel
+def copy_bytes(target: Bytes, at: int, source: Bytes, start: int, count: int) -> None:
+    """Copy `source[start:start + count]` to `target[at:]`; nothing where `count` is 0 or less.
+
+    Many small loops of this kind, each made fast by the compiler, would take long to compile; here is one.
+    """
+    for step in range(count):
+        target[at + step] = source[start + step]

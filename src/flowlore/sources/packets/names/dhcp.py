@@ -3,10 +3,11 @@
 import numpy as np
 
 from ..layout import Bytes
-from .bytes import number8, number16, number32
-from .dns import LONGEST_NAME
+from .bytes import copy_bytes, number8, number16, number32
+from .dns import LONGEST_NAME, NAME_ROOM
 from .items import put_app, put_text
 from .kernel import kernel
+from .room import room
 from .tags import APP_PROTOCOLS, DHCP_HOSTNAME, DHCP_VENDOR, DONE, MORE, NOTHING
 
 APP_DHCP = APP_PROTOCOLS.index("dhcp")
@@ -101,7 +102,7 @@ def _put_full_name(data: Bytes, start: int, stop: int, is_wire_form: bool, out: 
         return put_text(out, length, DHCP_HOSTNAME, data, start, stop, False)
     at = start
     size = 0
-    name = np.empty(LONGEST_NAME + 1, dtype=np.uint8)
+    name = room(NAME_ROOM, np.uint8)
     while at < stop and 0 < data[at] < 64:
         count = number8(data, at)
         if at + 1 + count > stop or size + count + 1 > LONGEST_NAME:
@@ -109,8 +110,7 @@ def _put_full_name(data: Bytes, start: int, stop: int, is_wire_form: bool, out: 
         if size > 0:
             name[size] = np.uint8(46)
             size += 1
-        for step in range(count):
-            name[size + step] = data[at + 1 + step]
+        copy_bytes(name, size, data, at + 1, count)
         size += count
         at += 1 + count
     return put_text(out, length, DHCP_HOSTNAME, name, 0, size, False)

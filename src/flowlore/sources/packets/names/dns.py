@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..layout import Bytes, Counts
-from .bytes import number8, number16, number32
+from .bytes import copy_bytes, number8, number16, number32
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_app, put_number, put_text
 from .kernel import kernel
 from .notes import (
@@ -20,6 +20,7 @@ from .notes import (
     REVERSE,
     SIDE,
 )
+from .room import room
 from .tags import (
     APP_PROTOCOLS,
     DNS_ANSWER,
@@ -41,6 +42,7 @@ MOST_ANSWERS = 16
 MOST_QUESTIONS = 64
 MOST_JUMPS = 32
 LONGEST_NAME = 255
+NAME_ROOM = LONGEST_NAME + 1
 TYPE_A = 1
 TYPE_AAAA = 28
 ADDRESS_BYTES = 16
@@ -102,8 +104,7 @@ def sniff_dns_stream(
         if have >= 2:
             wanted = min(2 + number16(memory, 0), memory.size)
         count = min(stop - at, wanted - have)
-        for step in range(count):
-            memory[have + step] = data[at + step]
+        copy_bytes(memory, have, data, at, count)
         at += count
         have += count
         notes[COLLECTED] = have
@@ -129,7 +130,7 @@ def read_message(data: Bytes, start: int, stop: int, app: int, notes: Counts, ou
     flags = number16(data, start + 2)
     is_response = flags & 0x8000 != 0
     questions = number16(data, start + 4)
-    name = np.empty(LONGEST_NAME + 1, dtype=np.uint8)
+    name = room(NAME_ROOM, np.uint8)
     size = 0
     at = start + HEADER
     kind = 0
@@ -207,8 +208,7 @@ def decode_name(data: Bytes, start: int, stop: int, at: int, name: Bytes) -> tup
         if size > 0:
             name[size] = np.uint8(46)
             size += 1
-        for step in range(count):
-            name[size + step] = data[at + 1 + step]
+        copy_bytes(name, size, data, at + 1, count)
         size += count
         at += 1 + count
     if size == 0:
@@ -298,8 +298,7 @@ def _put_answer(data: Bytes, at: int, width: int, ttl_s: int, name: Bytes, size:
     if width == 4:
         out[place + 10] = np.uint8(255)
         out[place + 11] = np.uint8(255)
-    for step in range(width):
-        out[place + ADDRESS_BYTES - width + step] = data[at + step]
+    copy_bytes(out, place + ADDRESS_BYTES - width, data, at, width)
     place += ADDRESS_BYTES
     for step in range(TTL_BYTES):
         out[place + step] = np.uint8((ttl_s >> (24 - 8 * step)) & 255)

@@ -1,7 +1,7 @@
 """DTLS: handshake messages arrive as numbered pieces; the hello is put together from those that come in order."""
 
 from ..layout import Bytes, Counts
-from .bytes import number16, number24
+from .bytes import copy_bytes, number16, number24
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_DATAGRAMS, SERVER_HELLO, read_client_hello, read_server_hello
 from .items import put_app
 from .kernel import kernel
@@ -64,10 +64,8 @@ def sniff_dtls(
         if offset != max(have - MESSAGE_HEADER, 0) or offset + count > size or copied < 0:
             continue
         if offset == 0:
-            for step in range(MESSAGE_HEADER):
-                memory[step] = data[piece + step]
-        for step in range(copied):
-            memory[MESSAGE_HEADER + offset + step] = data[start_of_piece + step]
+            copy_bytes(memory, 0, data, piece, MESSAGE_HEADER)
+        copy_bytes(memory, MESSAGE_HEADER + offset, data, start_of_piece, copied)
         have = MESSAGE_HEADER + offset + copied
         notes[COLLECTED] = have
         notes[MEMORY_USED] = have

@@ -5,7 +5,9 @@ import numpy.typing as npt
 
 from ..layout import Bytes, Counts
 from .aes import BLOCK_BYTES, encrypt_block
+from .bytes import copy_bytes
 from .kernel import kernel
+from .room import room
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -36,23 +38,22 @@ def open_sealed(
     Where `is_whole`, the tag follows at `stop`, and -1 says that it does not fit. Without the end there is no tag to
     check; the caller must judge by the content.
     """
-    counter = np.zeros(BLOCK_BYTES, dtype=np.uint8)
-    stream = np.empty(BLOCK_BYTES, dtype=np.uint8)
-    for place in range(NONCE_BYTES):
-        counter[place] = nonce[place]
+    counter = room(BLOCK_BYTES, np.uint8)
+    stream = room(BLOCK_BYTES, np.uint8)
+    copy_bytes(counter, 0, nonce, 0, NONCE_BYTES)
     if is_whole and not _fits(round_keys, counter, stream, header, header_size, data, start, stop):
         return -1
-    room = min(stop - start, plain.size - plain_start)
+    reach = min(stop - start, plain.size - plain_start)
     done = 0
     number = 2
-    while done < room:
+    while done < reach:
         _set_counter(counter, number)
         encrypt_block(round_keys, counter, 0, stream)
-        for place in range(min(BLOCK_BYTES, room - done)):
+        for place in range(min(BLOCK_BYTES, reach - done)):
             plain[plain_start + done + place] = data[start + done + place] ^ stream[place]
         done += BLOCK_BYTES
         number += 1
-    return max(room, 0)
+    return max(reach, 0)
 
 
 @kernel
@@ -67,9 +68,11 @@ def _fits(
     stop: int,
 ) -> bool:
     """Whether the tag at `stop` is the tag of header and data."""
-    high = np.empty(16, dtype=np.uint64)
-    low = np.empty(16, dtype=np.uint64)
-    hashed = np.zeros(BLOCK_BYTES, dtype=np.uint8)
+    high = room(16, np.uint64)
+    low = room(16, np.uint64)
+    hashed = room(BLOCK_BYTES, np.uint8)
+    for place in range(BLOCK_BYTES):
+        hashed[place] = np.uint8(0)
     encrypt_block(round_keys, hashed, 0, stream)
     _fill_tables(stream, high, low)
     _hash_bytes(hashed, high, low, header, 0, header_size)

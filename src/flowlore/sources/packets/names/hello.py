@@ -5,9 +5,10 @@ import numpy as np
 from ..layout import Bytes, Counts
 from .bytes import number8, number16, number24
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_number, put_server_name
-from .ja4 import is_grease, put_ja4
+from .ja4 import MOST_NUMBERS, Numbers, is_grease, put_ja4
 from .kernel import kernel
 from .notes import ALPN_WRITTEN, FLAGS, SNI_WRITTEN
+from .room import room
 from .tags import ALPN, TLS_VERSION
 
 CLIENT_HELLO = 1
@@ -54,7 +55,7 @@ def read_client_hello(
         return length
     at = cipher_stop + 1 + number8(memory, cipher_stop)
     well_formed = whole and at <= limit
-    extensions = np.empty((limit >> 2) + 1, dtype=np.uint16)
+    extensions = room(MOST_NUMBERS, np.uint16)
     extension_count = 0
     has_name = False
     alpn_first = -1
@@ -93,6 +94,9 @@ def read_client_hello(
             elif kind == EXTENSION_SIGNATURES and start + 2 <= stop:
                 signature_start = start + 2
                 signature_stop = min(stop, signature_start + number16(memory, start))
+            if extension_count == MOST_NUMBERS:
+                well_formed = False
+                break
             if not is_grease(kind):
                 extensions[extension_count] = np.uint16(kind)
                 extension_count += 1
@@ -106,11 +110,12 @@ def read_client_hello(
     # A cut message may have lost the extension that says TLS 1.3.
     if whole or offered != 0:
         length = put_number(out, length, TLS_VERSION, version, 2)
-    if not well_formed:
+    longest = max(cipher_stop - cipher_start, signature_stop - signature_start)
+    if not well_formed or longest > 2 * MOST_NUMBERS:
         return length
-    ciphers = np.empty(((cipher_stop - cipher_start) >> 1) + 1, dtype=np.uint16)
+    ciphers = room(MOST_NUMBERS, np.uint16)
     cipher_count = _copy_numbers(memory, cipher_start, cipher_stop, ciphers)
-    signatures = np.empty(((signature_stop - signature_start) >> 1) + 1, dtype=np.uint16)
+    signatures = room(MOST_NUMBERS, np.uint16)
     signature_count = _copy_numbers(memory, signature_start, signature_stop, signatures)
     return put_ja4(
         out,
@@ -218,7 +223,7 @@ def _offered_version(memory: Bytes, start: int, stop: int, downwards: bool) -> i
 
 
 @kernel
-def _copy_numbers(memory: Bytes, start: int, stop: int, numbers: np.ndarray) -> int:
+def _copy_numbers(memory: Bytes, start: int, stop: int, numbers: Numbers) -> int:
     """Two-byte numbers without GREASE; returns how many."""
     count = 0
     at = start

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..layout import Bytes, Counts
+from .bytes import copy_bytes
 from .items import put_app, put_server_name, put_text
 from .kernel import kernel
 from .notes import (
@@ -202,8 +203,7 @@ def _read_segment(data: Bytes, start: int, stop: int, memory: Bytes, notes: Coun
 def _keep(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts) -> None:
     have = int(notes[COLLECTED])
     count = min(stop - start, LONGEST_KEPT_LINE - have)
-    for step in range(count):
-        memory[have + step] = data[start + step]
+    copy_bytes(memory, have, data, start, count)
     if count > 0:
         notes[COLLECTED] = have + count
         notes[MEMORY_USED] = have + count

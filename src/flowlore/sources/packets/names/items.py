@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..layout import Bytes
+from .bytes import copy_bytes
 from .kernel import kernel
 from .tags import APP_PROTOCOL, SERVER_NAME, SERVER_NAME_FROM
 
@@ -63,8 +64,7 @@ def copy_text(out: Bytes, place: int, source: Bytes, start: int, stop: int, lowe
         if width > 1:
             if written + width > LONGEST_TEXT:
                 break
-            for step in range(width):
-                out[place + written + step] = source[position + step]
+            copy_bytes(out, place + written, source, position, width)
             written += width
             position += width
             continue

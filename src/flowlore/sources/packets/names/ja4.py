@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..layout import Bytes
 from .items import HEADER_BYTES
 from .kernel import kernel
+from .room import room
 from .sha256 import DIGEST_BYTES, sha256
 from .tags import JA4
 
@@ -18,6 +19,8 @@ Numbers = npt.NDArray[np.uint16]
 
 JA4_BYTES = 36
 HASH_BYTES = 6
+MOST_NUMBERS = 1024  # of each list; longer ones are no client's and get no fingerprint
+TEXT_BYTES = 5 * 2 * MOST_NUMBERS + 1
 DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8).copy()
 TRANSPORTS = np.frombuffer(b"tdq", dtype=np.uint8).copy()
 
@@ -57,8 +60,8 @@ def put_ja4(
     out[at + 10] = np.uint8(95)
     out[at + 23] = np.uint8(95)
 
-    text = np.empty(5 * (max(cipher_count, extension_count + signature_count) + 1), dtype=np.uint8)
-    digest = np.empty(DIGEST_BYTES, dtype=np.uint8)
+    text = room(TEXT_BYTES, np.uint8)
+    digest = room(DIGEST_BYTES, np.uint8)
     _sort(ciphers, cipher_count)
     end = _put_list(text, 0, ciphers, cipher_count)
     _put_hash(out, at + 11, text, end, digest)

@@ -10,14 +10,16 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile a part that Python never calls, once for all arguments of the same types.
+    """Compile a part that Python never calls, once for all arguments of the same types. It asks for no memory.
 
     Numba would compile a function anew for every constant that a caller writes, and wrap each for the interpreter; for
     some ninety small functions that made the first call three times as long.
     """
     compile_for: Any = njit
     plain: Any = types.unliteral
-    dispatcher: Any = compile_for(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher: Any = compile_for(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
+        function
+    )
     for_exact_types = dispatcher.get_call_template
 
     def for_plain_types(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..layout import Bytes, Counts
 from .aes import BLOCK_BYTES, ROUND_KEYS, encrypt_block, expand_key
-from .bytes import number8, number24, number32
+from .bytes import copy_bytes, number8, number24, number32
 from .gcm import NONCE_BYTES, TAG_BYTES, open_sealed
 from .gquic import GQUIC_50, find_old_hello
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_QUIC, read_client_hello
@@ -12,6 +12,7 @@ from .hkdf import expand_label, hmac_sha256
 from .items import put_app
 from .kernel import kernel
 from .notes import APP_WRITTEN, COLLECTED, FLAGS, FORWARD, MEMORY_USED, QUIC_PACKETS, REVERSE, SIDE
+from .room import room
 from .sha256 import DIGEST_BYTES
 from .tags import APP_PROTOCOLS, DONE, MORE
 
@@ -40,6 +41,7 @@ LABEL_BYTES = np.frombuffer(b"".join(LABELS), dtype=np.uint8).copy()
 LABEL_ENDS = np.cumsum([len(label) for label in LABELS])
 
 LONGEST_ID = 20
+LONGEST_HEADER = 2048  # with the token of a Retry
 CRYPTO = 6
 GOOGLE_CRYPTO = 8  # of T050 and T051; elsewhere no such frame may stand in an Initial
 MOST_PACKETS = 4  # in one datagram
@@ -162,7 +164,7 @@ def _open(
 
     Returns the bytes of plain text at PLAIN in `memory`, or -1.
     """
-    identifier = np.empty(LONGEST_ID, dtype=np.uint8)
+    identifier = room(LONGEST_ID, np.uint8)
     first_size = number8(memory, ID_PLACE) if notes[QUIC_PACKETS] > 0 else -1
     is_same = first_size == id_size
     opened = -1
@@ -172,8 +174,7 @@ def _open(
                 identifier[place] = memory[ID_PLACE + 1 + place]
                 is_same = is_same and identifier[place] == data[id_start + place]
         else:
-            for place in range(id_size):
-                identifier[place] = data[id_start + place]
+            copy_bytes(identifier, 0, data, id_start, id_size)
         if attempt == 0 and first_size < 0:
             continue
         known = first_size if attempt == 0 else id_size
@@ -191,8 +192,7 @@ def _begin(memory: Bytes, identifier: Bytes, id_size: int, notes: Counts) -> Non
     for place in range(SEEN, ID_PLACE):
         memory[place] = np.uint8(0)
     memory[ID_PLACE] = np.uint8(id_size)
-    for place in range(id_size):
-        memory[ID_PLACE + 1 + place] = identifier[place]
+    copy_bytes(memory, ID_PLACE + 1, identifier, 0, id_size)
     notes[COLLECTED] = 0
     notes[QUIC_PACKETS] = 1
     notes[MEMORY_USED] = PLAIN
@@ -211,18 +211,16 @@ def _open_with(
     memory: Bytes,
 ) -> int:
     """Derive the client's keys, take off the header's protection, check and decrypt. -1 where the keys do not fit."""
-    if number_at + 4 + BLOCK_BYTES > stop:
+    if number_at + 4 + BLOCK_BYTES > stop or number_at + 4 - start > LONGEST_HEADER:
         return -1
-    secret = np.empty(DIGEST_BYTES, dtype=np.uint8)
-    derived = np.empty(DIGEST_BYTES, dtype=np.uint8)
-    nonce = np.empty(DIGEST_BYTES, dtype=np.uint8)
-    round_keys = np.empty(ROUND_KEYS, dtype=np.int64)
-    mask = np.empty(BLOCK_BYTES, dtype=np.uint8)
-    header = np.empty(number_at + 4 - start, dtype=np.uint8)
-    for place in range(number_at + 4 - start):
-        header[place] = data[start + place]
-    for place in range(SALT_BYTES):
-        derived[place] = SALTS[salt * SALT_BYTES + place]
+    secret = room(DIGEST_BYTES, np.uint8)
+    derived = room(DIGEST_BYTES, np.uint8)
+    nonce = room(DIGEST_BYTES, np.uint8)
+    round_keys = room(ROUND_KEYS, np.int64)
+    mask = room(BLOCK_BYTES, np.uint8)
+    header = room(LONGEST_HEADER, np.uint8)
+    copy_bytes(header, 0, data, start, number_at + 4 - start)
+    copy_bytes(derived, 0, SALTS, salt * SALT_BYTES, SALT_BYTES)
     hmac_sha256(derived, SALT_BYTES, identifier, id_size, secret)
 
     number_size = 0
@@ -233,11 +231,9 @@ def _open_with(
         wanted = DIGEST_BYTES if step == 0 else (NONCE_BYTES if step == 2 else BLOCK_BYTES)
         expand_label(secret, LABEL_BYTES, int(label_start), label_size, wanted, derived)
         if step == 0:  # the client's secret
-            for place in range(DIGEST_BYTES):
-                secret[place] = derived[place]
+            copy_bytes(secret, 0, derived, 0, DIGEST_BYTES)
         elif step == 2:  # the nonce
-            for place in range(NONCE_BYTES):
-                nonce[place] = derived[place]
+            copy_bytes(nonce, 0, derived, 0, NONCE_BYTES)
             for place in range(number_size):
                 nonce[NONCE_BYTES - number_size + place] ^= header[number_at - start + place]
         else:  # the key that protects the header, at last the key of the payload

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from ..layout import Bytes
 from .kernel import kernel
+from .room import room
 
 Words = npt.NDArray[np.uint32]
 
@@ -38,10 +39,10 @@ BEGINNING = np.array(_first_bits(0.5, 8), dtype=np.uint32)
 @kernel
 def sha256(message: Bytes, length: int, digest: Bytes) -> None:
     """Write the digest of `message[:length]` to the first 32 bytes of `digest`."""
-    state = np.empty(8, dtype=np.uint32)
+    state = room(8, np.uint32)
     for place in range(8):
         state[place] = BEGINNING[place]
-    words = np.empty(64, dtype=np.uint32)
+    words = room(64, np.uint32)
     # A byte of 0x80 and eight of length follow the message, and zeros between fill the last block.
     total = (length + 9 + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES
     for start in range(0, total, BLOCK_BYTES):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..layout import Bytes, Counts
+from .bytes import copy_bytes
 from .http import begins_with, find_newline
 from .items import LONGEST_TEXT, put_app, put_text
 from .kernel import kernel
@@ -38,8 +39,7 @@ def sniff_ssh(
     if have != READ:
         end = find_newline(data, start, stop)
         count = min(end - start, SIDE_BYTES - have)
-        for step in range(count):
-            memory[base + have + step] = data[start + step]
+        copy_bytes(memory, base + have, data, start, count)
         have += count
         if have >= SSH_MARK.size and not begins_with(memory, base, base + have, SSH_MARK):
             notes[counter] = READ

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..layout import Bytes, Counts
-from .bytes import number16, number24
+from .bytes import copy_bytes, number16, number24
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_TCP, SERVER_HELLO, read_client_hello, read_server_hello
 from .items import put_app, put_number
 from .kernel import kernel
@@ -177,8 +177,7 @@ def _collect(data: Bytes, start: int, stop: int, memory: Bytes, notes: Counts) -
         count = min(int(notes[RECORD_LEFT]), stop - at, memory.size - have)
         if count <= 0:
             return at < stop
-        for step in range(count):
-            memory[have + step] = data[at + step]
+        copy_bytes(memory, have, data, at, count)
         at += count
         have += count
         notes[COLLECTED] = have
