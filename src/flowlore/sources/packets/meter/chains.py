@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import inlined, kernel
 from ..layout import Bytes, Counts, Links, Records
 from .layout import (
     LOST_NAMES,
@@ -19,7 +19,7 @@ from .layout import (
 )
 
 
-@compiled
+@inlined
 def take_block(next_block: Links, numbers: Counts, used: int, free: int) -> int:
     """A block from the free list, else a new one, else NO_BLOCK where the pool is full."""
     block = numbers[free]
@@ -33,7 +33,7 @@ def take_block(next_block: Links, numbers: Counts, used: int, free: int) -> int:
     return block
 
 
-@compiled
+@inlined
 def give_back(first: int, last: int, next_block: Links, numbers: Counts, free: int) -> None:
     """Put a whole chain on the free list."""
     if first != NO_BLOCK:
@@ -41,7 +41,7 @@ def give_back(first: int, last: int, next_block: Links, numbers: Counts, free: i
         numbers[free] = first
 
 
-@compiled
+@inlined
 def append_packet(tables: Tables, flow: Records, packet: Records, gap_ns: int, direction: int) -> None:
     """Add one packet to the series of a flow."""
     place = np.int64(flow.series_count)
@@ -66,7 +66,7 @@ def append_packet(tables: Tables, flow: Records, packet: Records, gap_ns: int, d
     flow.series_count = place + 1
 
 
-@compiled
+@kernel
 def append_items(tables: Tables, flow: Records, start: int, stop: int) -> None:
     """Add `tables.items[start:stop]` (whole items) to the names of a flow; all or nothing."""
     length = np.int64(flow.names_bytes)
@@ -105,7 +105,7 @@ def append_items(tables: Tables, flow: Records, start: int, stop: int) -> None:
     flow.names_bytes = length
 
 
-@compiled
+@kernel
 def read_items(tables: Tables, flow: Records, out: Bytes) -> int:
     """Copy the names of a flow to the start of `out`; how many bytes they are."""
     block = np.int64(flow.names_first)
@@ -118,7 +118,7 @@ def read_items(tables: Tables, flow: Records, out: Bytes) -> int:
     return length
 
 
-@compiled
+@inlined
 def free_chains(tables: Tables, flow: Records) -> None:
     """Give back everything of a flow that lies in chains."""
     give_back(flow.series_first, flow.series_last, tables.series_next, tables.numbers, SERIES_FREE)

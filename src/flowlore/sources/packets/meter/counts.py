@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import inlined
 from ..layout import Records
 from .chains import append_packet
 from .layout import (
@@ -17,7 +17,7 @@ from .layout import (
 from .lifetime import ACK, CWR, ECE, FIN, RST, SYN, TCP, URG
 
 
-@compiled
+@inlined
 def count_packet(tables: Tables, slot: int, packet: Records, forward: bool, limits: Limits) -> bool:
     """Count one packet in its flow. Whether its payload is the next in order, so that names may be read from it."""
     flow = tables.flows[slot]
@@ -41,7 +41,7 @@ def count_packet(tables: Tables, slot: int, packet: Records, forward: bool, limi
     return True
 
 
-@compiled
+@inlined
 def _count_sizes_and_gaps(side: Records, packet: Records, now: int) -> None:
     size = packet.ip_bytes
     if side.packets == 0:
@@ -77,7 +77,7 @@ def _count_sizes_and_gaps(side: Records, packet: Records, now: int) -> None:
     side.payload_bytes += packet.payload_bytes
 
 
-@compiled
+@inlined
 def _count_tcp(flow: Records, side: Records, packet: Records, forward: bool, now: int) -> None:
     flags = packet.tcp_flags
     if side.packets == 0:
@@ -112,7 +112,7 @@ def _count_tcp(flow: Records, side: Records, packet: Records, forward: bool, now
         flow.ack_ns = now
 
 
-@compiled
+@inlined
 def _count_sequence(side: Records, packet: Records) -> bool:
     """Retransmissions and late arrivals by sequence number, modulo 2^32. Whether the payload is the next in order."""
     flags = packet.tcp_flags

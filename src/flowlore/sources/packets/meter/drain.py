@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing
 from ....flows.ids import NO_KEY, community_ids, fixed_binary, flow_ids_of_halves
 from ....flows.schema import END_REASONS, TCP_FLAGS, flow_batch
 from ..layout import NO_MPLS, NO_VLAN, TUNNELS, Counts, Records
@@ -167,7 +167,7 @@ def _series_columns(tables: Tables, flows: Records) -> dict[str, Any]:
     return {name: pa.ListArray.from_arrays(starts, pa.array(values)) for name, values in columns.items()}
 
 
-@compiled
+@borrowing
 def _copy_series(
     series: Records,
     series_next: npt.NDArray[np.int32],

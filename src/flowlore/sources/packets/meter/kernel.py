@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, inlined, kernel, prefetch
 from ..layout import Bytes, Links, Records, Words
 from .counts import count_packet
 from .layout import (
@@ -31,20 +31,26 @@ from .lifetime import (
 from .slots import cut_slice, end_flow, index_entry, open_flow, same_key
 from .sniffing import sniff_payload
 
+LOOK_AHEAD = 16  # packets whose place in the tables is asked for before their turn
 EVICTION_LOOKS = 64  # flows among which the longest silent is ended when there are too many
 
 
-@compiled
+@borrowing
 def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes, limits: Limits) -> None:
     """Put the packets of this shard into flows. `captures` has the file's ordinal for each packet, or one for all.
 
     The caller has made room: slots for as many new slices as there are packets, and an index at most half full.
     """
-    for place in range(len(packets)):
+    count = len(packets)
+    for place in range(count):
+        if place + LOOK_AHEAD < count:
+            _prefetch_index(tables.index, packets[place + LOOK_AHEAD])
+        if place + LOOK_AHEAD // 2 < count:
+            _prefetch_flow(tables.index, tables.flows, tables.sides, packets[place + LOOK_AHEAD // 2])
         packet = packets[place]
         if packet.verdict != 0:
             continue
-        if limits.shards > 1 and np.int64(packet.key_hash & np.uint64(0xFFFF)) % limits.shards != limits.shard:
+        if limits.shards > 1 and shard_of(packet, limits.shards) != limits.shard:
             continue
         tables.numbers[PACKETS_METERED] += 1
         slot, forward = _flow_of(tables, packet, captures[place] if len(captures) > 1 else captures[0], limits)
@@ -56,7 +62,28 @@ def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes
                 sniff_payload(tables, slot, packet, forward, data)
 
 
-@compiled
+@inlined
+def shard_of(packet: Records, shards: int) -> int:
+    """Which shard the packet's flow belongs to, by the low bits of its key hash."""
+    return (np.int64(packet.key_hash & np.uint64(0xFFFF)) * shards) >> 16
+
+
+@inlined
+def _prefetch_index(index: Words, packet: Records) -> None:
+    prefetch(index, np.int64(packet.key_hash >> np.uint64(32)) & np.int64(len(index) - 1))
+
+
+@inlined
+def _prefetch_flow(index: Words, flows: Records, sides: Records, packet: Records) -> None:
+    """Ask for the lines of the flow that the index most likely means."""
+    entry = index[np.int64(packet.key_hash >> np.uint64(32)) & np.int64(len(index) - 1)]
+    slot = np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
+    prefetch(flows, slot)
+    prefetch(sides, 2 * slot)
+    prefetch(sides, 2 * slot + 1)
+
+
+@borrowing
 def sweep(tables: Tables, clock_ns: int, slots: int, limits: Limits) -> None:
     """End what is over at `clock_ns` among the next `slots` places, so that silent flows leave too."""
     used = tables.numbers[SLOTS_USED]
@@ -75,7 +102,7 @@ def sweep(tables: Tables, clock_ns: int, slots: int, limits: Limits) -> None:
     tables.numbers[SWEEP_CURSOR] = slot
 
 
-@compiled
+@borrowing
 def end_all(tables: Tables, clock_ns: int, limits: Limits) -> None:
     """End every open flow: the input is over."""
     for slot in range(tables.numbers[SLOTS_USED]):
@@ -85,7 +112,7 @@ def end_all(tables: Tables, clock_ns: int, limits: Limits) -> None:
             end_flow(tables, slot, END_OF_INPUT if reason == GOES_ON else reason)
 
 
-@compiled
+@borrowing
 def rehash(old: Words, new: Words) -> None:
     """Carry every entry of a full index over to a larger, empty one."""
     mask = np.int64(len(new) - 1)
@@ -98,7 +125,7 @@ def rehash(old: Words, new: Words) -> None:
             new[home] = entry
 
 
-@compiled
+@inlined
 def _flow_of(tables: Tables, packet: Records, capture: int, limits: Limits) -> tuple[int, bool]:
     """The slot of the packet's flow, opened where there is none, and whether the packet goes forward in it."""
     mask = np.int64(len(tables.index) - 1)
@@ -140,7 +167,7 @@ def _flow_of(tables: Tables, packet: Records, capture: int, limits: Limits) -> t
     return slot, forward
 
 
-@compiled
+@kernel
 def _open(tables: Tables, packet: Records, capture: int, ordinal: int, limits: Limits) -> tuple[int, bool]:
     if tables.numbers[OPEN_FLOWS] >= limits.max_flows:
         _evict(tables)
@@ -149,7 +176,7 @@ def _open(tables: Tables, packet: Records, capture: int, ordinal: int, limits: L
     return slot, forward
 
 
-@compiled
+@kernel
 def _evict(tables: Tables) -> None:
     """End the longest silent among the next few flows."""
     used = tables.numbers[SLOTS_USED]
@@ -171,7 +198,7 @@ def _evict(tables: Tables) -> None:
         tables.numbers[EVICTED_FLOWS] += 1
 
 
-@compiled
+@inlined
 def _keep_payload(tables: Tables, side_place: int, packet: Records, data: Bytes, limit: int) -> None:
     """Append to the first payload bytes of one direction, up to `limit`."""
     side = tables.sides[side_place]

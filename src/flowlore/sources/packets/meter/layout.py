@@ -6,44 +6,49 @@ import numpy as np
 
 from ..layout import Bytes, Counts, Links, Records, Words
 
+LINE_BYTES = 64  # of a processor's cache; records below are whole lines, the busiest fields in the first
+
 FLOW = np.dtype(
     [
         ("src_high", np.uint64),
         ("src_low", np.uint64),
         ("dst_high", np.uint64),
         ("dst_low", np.uint64),
-        ("key_hash", np.uint64),
-        ("first_ns", np.int64),  # first packet of the whole flow: part of its identity
-        ("start_ns", np.int64),  # first packet of this slice
         ("last_ns", np.int64),  # newest packet
-        ("syn_ns", np.int64),  # first SYN of `src`, first SYN-ACK, first ACK after it; UNSEEN where not seen
-        ("synack_ns", np.int64),
-        ("ack_ns", np.int64),
-        ("src_mac", np.uint64),
-        ("dst_mac", np.uint64),
-        ("tunnel_id", np.uint32),
-        ("mpls", np.uint32),
-        ("part", np.uint32),
-        ("ordinal", np.uint32),
-        ("series_first", np.int32),  # chain of blocks, NO_BLOCK where empty
-        ("series_last", np.int32),
-        ("names_first", np.int32),
-        ("names_last", np.int32),
-        ("assembly", np.int32),  # what the sniffer keeps between packets, NO_BLOCK where nothing
-        ("initial_sequence", np.uint32),  # of the first SYN of `src`
-        ("series_count", np.uint16),
-        ("names_bytes", np.uint16),
+        ("start_ns", np.int64),  # first packet of this slice; NOT_STARTED where it has none
         ("src_port", np.uint16),
         ("dst_port", np.uint16),
         ("vlan", np.uint16),
         ("inner_vlan", np.uint16),
-        ("capture", np.uint32),
+        ("tunnel_id", np.uint32),
         ("protocol", np.uint8),
         ("tunnel", np.uint8),
-        ("has_macs", np.uint8),
         ("state", np.uint8),  # bits STATE_…
-        ("end_reason", np.uint8),  # place in END_REASONS
         ("sniffed", np.uint8),  # payload packets shown to the sniffer
+        # second line
+        ("key_hash", np.uint64),  # 0 where the slot is not open
+        ("series_last", np.int32),
+        ("series_count", np.uint16),
+        ("names_bytes", np.uint16),
+        ("syn_ns", np.int64),  # first SYN of `src`, first SYN-ACK, first ACK after it; UNSEEN where not seen
+        ("synack_ns", np.int64),
+        ("ack_ns", np.int64),
+        ("series_first", np.int32),  # chain of blocks, NO_BLOCK where empty
+        ("names_first", np.int32),
+        ("names_last", np.int32),
+        ("assembly", np.int32),  # what the sniffer keeps between packets, NO_BLOCK where nothing
+        ("initial_sequence", np.uint32),  # of the first SYN of `src`
+        ("part", np.uint32),
+        # third line
+        ("first_ns", np.int64),  # first packet of the whole flow: part of its identity
+        ("src_mac", np.uint64),
+        ("dst_mac", np.uint64),
+        ("ordinal", np.uint32),
+        ("mpls", np.uint32),
+        ("capture", np.uint32),
+        ("has_macs", np.uint8),
+        ("end_reason", np.uint8),  # place in END_REASONS
+        ("unused", np.uint8, 26),
     ],
     align=True,
 )
@@ -58,24 +63,17 @@ SIDE = np.dtype(
         ("last_ns", np.int64),
         ("gap_mean", np.float64),
         ("gap_spread", np.float64),  # sum of squares of (gap - mean), by Welford
+        # second line
         ("gap_min_ns", np.int64),
         ("gap_max_ns", np.int64),
-        ("fin_packets", np.uint32),
-        ("syn_packets", np.uint32),
-        ("rst_packets", np.uint32),
-        ("psh_packets", np.uint32),
-        ("ack_packets", np.uint32),
-        ("urg_packets", np.uint32),
-        ("ece_packets", np.uint32),
-        ("cwr_packets", np.uint32),
         ("size_first", np.uint32),
         ("size_min", np.uint32),
         ("size_max", np.uint32),
         ("next_sequence", np.uint32),  # one past the newest byte
         ("hole_start", np.uint32),  # bytes jumped over and not seen yet; equal ends where there is no hole
         ("hole_end", np.uint32),
-        ("retransmitted", np.uint32),
-        ("out_of_order", np.uint32),
+        ("psh_packets", np.uint32),
+        ("ack_packets", np.uint32),
         ("window_first", np.uint16),
         ("window_min", np.uint16),
         ("window_max", np.uint16),
@@ -83,8 +81,18 @@ SIDE = np.dtype(
         ("tcp_flags", np.uint8),
         ("ttl_min", np.uint8),
         ("ttl_max", np.uint8),
-        ("tos", np.uint8),
         ("has_sequence", np.uint8),
+        ("syn_packets", np.uint32),
+        # third line
+        ("fin_packets", np.uint32),
+        ("rst_packets", np.uint32),
+        ("urg_packets", np.uint32),
+        ("ece_packets", np.uint32),
+        ("cwr_packets", np.uint32),
+        ("retransmitted", np.uint32),
+        ("out_of_order", np.uint32),
+        ("tos", np.uint8),
+        ("unused", np.uint8, 35),
     ],
     align=True,
 )

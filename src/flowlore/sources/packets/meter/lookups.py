@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import Bytes, Counts, Words
 
 RING = 1 << 16  # answers remembered
@@ -43,7 +43,7 @@ def new_lookups() -> Lookups:
     )
 
 
-@compiled
+@borrowing
 def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
     """Take up the answers that one shard noted (see `sniffing`)."""
     place = 0
@@ -72,7 +72,7 @@ def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
         place += size
 
 
-@compiled
+@kernel
 def look_up(
     lookups: Lookups, client_high: int, client_low: int, address_high: int, address_low: int, time_ns: int
 ) -> int:
@@ -97,7 +97,7 @@ def look_up(
     return best
 
 
-@compiled
+@kernel
 def _bucket(client_low: int, client_high: int, address_low: int, address_high: int) -> int:
     mixed = (
         np.uint64(client_low)
@@ -109,7 +109,7 @@ def _bucket(client_low: int, client_high: int, address_low: int, address_high: i
     return np.int64(mixed >> np.uint64(48))
 
 
-@compiled
+@kernel
 def _little_endian(data: Bytes, place: int) -> int:
     value = np.uint64(0)
     for byte in range(8):
@@ -117,7 +117,7 @@ def _little_endian(data: Bytes, place: int) -> int:
     return value
 
 
-@compiled
+@kernel
 def _big_endian(data: Bytes, place: int) -> int:
     value = np.uint64(0)
     for byte in range(8):

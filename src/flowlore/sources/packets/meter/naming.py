@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing
 from ..layout import Bytes, Counts
 from ..names.tags import (
     ALPN,
@@ -73,7 +73,7 @@ def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, A
     return known
 
 
-@compiled
+@borrowing
 def _find_items(
     tables: Tables,
     slots: Counts,
@@ -95,7 +95,7 @@ def _find_items(
             start += 3 + size
 
 
-@compiled
+@borrowing
 def _find_lookups(tables: Tables, slots: Counts, named: Counts, lookups: Lookups, out: npt.NDArray[np.int64]) -> None:
     for row in range(len(slots)):
         out[row] = -1
@@ -104,7 +104,7 @@ def _find_lookups(tables: Tables, slots: Counts, named: Counts, lookups: Lookups
             out[row] = look_up(lookups, flow.src_high, flow.src_low, flow.dst_high, flow.dst_low, flow.first_ns)
 
 
-@compiled
+@borrowing
 def _copy_text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32], out: Bytes) -> None:
     cursor = 0
     for row in range(len(places)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, inlined, kernel
 from ..layout import Records, Words
 from .chains import append_items, free_chains, read_items
 from .layout import (
@@ -20,7 +20,7 @@ from .sniffing import free_assembly
 GTP_U = 6  # place in TUNNELS: its directions have different ids, so the id is no part of the key
 
 
-@compiled
+@inlined
 def same_key(flow: Records, packet: Records) -> int:
     """1 where the packet goes forward in the flow, -1 where it goes in reverse, 0 where it is not of the flow."""
     if (
@@ -52,7 +52,7 @@ def same_key(flow: Records, packet: Records) -> int:
     return 0
 
 
-@compiled
+@kernel
 def open_flow(tables: Tables, packet: Records, capture: int, ordinal: int) -> tuple[int, bool]:
     """A new flow that begins with this packet; `src` is its sender, or its receiver where it is a SYN-ACK."""
     slot = _take_slot(tables)
@@ -96,7 +96,7 @@ def open_flow(tables: Tables, packet: Records, capture: int, ordinal: int) -> tu
     return slot, forward
 
 
-@compiled
+@inlined
 def index_entry(tables: Tables, key_hash: int, slot: int) -> None:
     """Make the flow in `slot` known under its key."""
     mask = np.int64(len(tables.index) - 1)
@@ -108,7 +108,7 @@ def index_entry(tables: Tables, key_hash: int, slot: int) -> None:
     tables.numbers[OPEN_FLOWS] += 1
 
 
-@compiled
+@kernel
 def end_flow(tables: Tables, slot: int, reason: int) -> None:
     """The flow is over: forget its key, and hand its last slice on (if it has any packet)."""
     flow = tables.flows[slot]
@@ -121,7 +121,7 @@ def end_flow(tables: Tables, slot: int, reason: int) -> None:
         _finish(tables, slot, reason)
 
 
-@compiled
+@kernel
 def cut_slice(tables: Tables, slot: int, reason: int) -> int:
     """Hand the slice in `slot` on; the flow goes on in the slot returned, with nothing counted yet."""
     place = _place_of(tables.index, tables.flows[slot].key_hash, slot)
@@ -146,7 +146,7 @@ def cut_slice(tables: Tables, slot: int, reason: int) -> int:
     return fresh
 
 
-@compiled
+@inlined
 def free_slot(tables: Tables, slot: int) -> None:
     """Give a slot and its chains back."""
     flow = tables.flows[slot]
@@ -156,7 +156,7 @@ def free_slot(tables: Tables, slot: int) -> None:
     tables.numbers[FREE_COUNT] += 1
 
 
-@compiled
+@borrowing
 def free_slots(tables: Tables, count: int) -> None:
     """Give back the first `count` finished slots, which were drained, and move the others up."""
     for place in range(count):
@@ -167,7 +167,7 @@ def free_slots(tables: Tables, count: int) -> None:
     tables.numbers[FINISHED_COUNT] = left
 
 
-@compiled
+@inlined
 def _take_slot(tables: Tables) -> int:
     if tables.numbers[FREE_COUNT] > 0:
         tables.numbers[FREE_COUNT] -= 1
@@ -179,7 +179,7 @@ def _take_slot(tables: Tables) -> int:
     return slot
 
 
-@compiled
+@inlined
 def _empty_chains(flow: Records) -> None:
     flow.series_first = NO_BLOCK
     flow.series_last = NO_BLOCK
@@ -189,7 +189,7 @@ def _empty_chains(flow: Records) -> None:
     flow.names_bytes = 0
 
 
-@compiled
+@inlined
 def _finish(tables: Tables, slot: int, reason: int) -> None:
     flow = tables.flows[slot]
     flow.key_hash = np.uint64(0)
@@ -198,7 +198,7 @@ def _finish(tables: Tables, slot: int, reason: int) -> None:
     tables.numbers[FINISHED_COUNT] += 1
 
 
-@compiled
+@inlined
 def _place_of(index: Words, key_hash: int, slot: int) -> int:
     mask = np.int64(len(index) - 1)
     place = np.int64(key_hash >> np.uint64(32)) & mask
@@ -207,7 +207,7 @@ def _place_of(index: Words, key_hash: int, slot: int) -> int:
     return place
 
 
-@compiled
+@inlined
 def _forget(index: Words, place: int) -> None:
     """Remove an entry and move up those that had to go further for its sake."""
     mask = np.int64(len(index) - 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Bytes, Records
 from ..names.sniff import sniff
 from ..names.tags import DNS_ANSWER, MORE
@@ -24,14 +24,15 @@ from .layout import (
 ANSWER_HEAD = 26  # length (2), time (8), client (16); then the item's own address, TTL and name
 
 
-@compiled
+@kernel
 def sniff_payload(tables: Tables, slot: int, packet: Records, forward: bool, data: Bytes) -> None:
     """Read names from the payload of one packet, the next in order of its direction."""
     flow = tables.flows[slot]
     entry = np.int64(flow.assembly)
     if entry == NO_BLOCK:
         entry = np.int64(0)
-        tables.assembly_notes[0:ASSEMBLY_NOTES] = 0
+        for note in range(ASSEMBLY_NOTES):
+            tables.assembly_notes[note] = 0
     flow.sniffed += np.uint8(1)
     verdict, written = sniff(
         data,
@@ -55,7 +56,7 @@ def sniff_payload(tables: Tables, slot: int, packet: Records, forward: bool, dat
         free_assembly(tables, flow)
 
 
-@compiled
+@kernel
 def free_assembly(tables: Tables, flow: Records) -> None:
     """Give back what the sniffer kept for a flow."""
     entry = flow.assembly
@@ -65,7 +66,7 @@ def free_assembly(tables: Tables, flow: Records) -> None:
         flow.assembly = NO_BLOCK
 
 
-@compiled
+@kernel
 def _keep_assembly(tables: Tables, flow: Records) -> None:
     """Give the flow an entry of its own and move the scratch into it."""
     entry = take_block(tables.assembly_next, tables.numbers, ASSEMBLY_USED, ASSEMBLY_FREE)
@@ -74,13 +75,13 @@ def _keep_assembly(tables: Tables, flow: Records) -> None:
         flow.state |= STATE_SNIFFED
         return
     flow.assembly = entry
-    tables.assembly[entry * ASSEMBLY_BYTES : (entry + 1) * ASSEMBLY_BYTES] = tables.assembly[0:ASSEMBLY_BYTES]
-    tables.assembly_notes[entry * ASSEMBLY_NOTES : (entry + 1) * ASSEMBLY_NOTES] = tables.assembly_notes[
-        0:ASSEMBLY_NOTES
-    ]
+    for byte in range(ASSEMBLY_BYTES):
+        tables.assembly[entry * ASSEMBLY_BYTES + byte] = tables.assembly[byte]
+    for note in range(ASSEMBLY_NOTES):
+        tables.assembly_notes[entry * ASSEMBLY_NOTES + note] = tables.assembly_notes[note]
 
 
-@compiled
+@kernel
 def _keep_items(tables: Tables, flow: Records, packet: Records, written: int) -> None:
     """Names go to the flow; DNS answers go to the list that is learned after the chunk."""
     items = tables.items
@@ -98,7 +99,7 @@ def _keep_items(tables: Tables, flow: Records, packet: Records, written: int) ->
         append_items(tables, flow, run, min(place, written))
 
 
-@compiled
+@kernel
 def _note_answer(tables: Tables, packet: Records, start: int, stop: int) -> None:
     """Remember who was told what, when; the client is the receiver of the answer."""
     cursor = tables.numbers[ANSWERS_BYTES]
