@@ -10,7 +10,6 @@ from test_sflow import EXAMPLES
 
 from flowlore.errors import InputError
 from flowlore.sources.records.netflow.collector import UdpCollector
-from flowlore.sources.records.netflow.live import ListeningSource
 from flowlore.sources.records.netflow.receiving import DatagramSocket
 from flowlore.sources.records.netflow.settings import NetflowSettings
 
@@ -43,16 +42,6 @@ def test_it_stops_when_told() -> None:
     collector = UdpCollector(port=0)
     assert list(collector.batches(stop=lambda: True)) == []
     assert list(UdpCollector(port=0).batches(duration_s=0.1)) == []
-
-
-def test_the_listening_source_stops_by_its_own_count() -> None:
-    def is_over() -> bool:
-        return bool(source.account.details["datagrams"] >= 2)
-
-    source = ListeningSource("127.0.0.1", 0, NetflowSettings(batch_wait_s=0.05), stop=is_over)
-    send(source.port, [LEARN, v9(1, a_set(256, flow()))])
-    assert sum(batch.num_rows for batch in source.batches()) == 1
-    assert source.account.records == 1
 
 
 def test_a_port_in_use_is_an_error_with_a_hint() -> None:
