@@ -97,7 +97,8 @@ class ColumnMap:
     def missing(self, header: Sequence[str]) -> list[str]:
         """Required columns that a table with this header does not have."""
         have = {plain(name) for name in header}
-        return [names[0] for names in self.required() if not have & {plain(name) for name in names}]
+        lacking = [names[0] for names in self.required() if not have & {plain(name) for name in names}]
+        return list(dict.fromkeys(lacking))
 
     def unused(self, header: Sequence[str]) -> list[str]:
         """Columns of the header that the map neither uses nor knows."""

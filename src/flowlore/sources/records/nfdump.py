@@ -113,8 +113,18 @@ class NfdumpSource:
             self.account.recognised[item.name] = self.recognise(head) or "nfdump output"
             left_out: Counter[str] = Counter()
             if head.data[:2] in MAGICS:
-                with _printed(item, head) as stream:
+                before = self.account.records
+                complaints: list[str] = []
+                with _printed(item, head, complaints) as stream:
                     yield from self._records(stream, list(PRINTED), left_out)
+                if complaints and self.account.records == before:
+                    raise InputError(
+                        f"nfdump: the program could not read `{item.name}`: {complaints[0]}",
+                        hint="a newer nfdump may; `nfdump -V` tells the version",
+                    )
+                if complaints:
+                    self.account.notes["damaged-file"] += 1
+                    self.account.details.setdefault("nfdump", {})[item.name] = complaints
             else:
                 with item.open() as stream:
                     yield from self._records(stream, None, left_out)
@@ -131,6 +141,11 @@ class NfdumpSource:
             if header is None:
                 is_lines = block.startswith(LINE_HEADERS)
                 header = _header(block) or []
+                if not header and not is_lines:
+                    raise InputError(
+                        f"nfdump: `{self._captures[-1]}` does not begin with a header of nfdump's CSV output",
+                        hint="write it with `nfdump -r FILE -o csv`",
+                    )
                 block = block[block.find(b"\n") + 1 :]
             if is_ended or not block:
                 continue
@@ -271,30 +286,27 @@ def _without_footer(block: bytes) -> tuple[bytes, bool]:
 
 
 @contextmanager
-def _printed(item: Input, head: Head) -> Iterator[IO[bytes]]:
-    """What `nfdump` prints of an nfcapd file, one record a line."""
+def _printed(item: Input, head: Head, complaints: list[str]) -> Iterator[IO[bytes]]:
+    """What `nfdump` prints of an nfcapd file, one record a line; what it complains of is added to `complaints`."""
     program = shutil.which("nfdump")
     if program is None:
         raise MissingDependency(
             f"nfdump: `{item.name}` is an nfcapd file; it is read through the program `nfdump`, which is not installed",
             hint="`apt install nfdump`, or convert it where it is: `nfdump -r FILE -o csv > flows.csv`",
         )
-    with _as_file(item, head) as path, tempfile.TemporaryFile() as complaints:
+    with _as_file(item, head) as path, tempfile.TemporaryFile() as said:
         form = "fmt:" + ",".join(f"%{name}" for name in PRINTED)
         command = [program, "-r", str(path), "-q", "-N", "-6", "-o", form]
         environment = {**os.environ, "TZ": "UTC"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, env=environment) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment) as process:
             assert process.stdout is not None
             yield process.stdout
             process.stdout.close()
-        complaints.seek(0)
-        said = complaints.read(2000).decode(errors="replace").strip()
-        if process.returncode:
-            reason = said.splitlines()[0] if said else f"exit status {process.returncode}"
-            raise InputError(
-                f"nfdump: the program could not read `{item.name}`: {reason}",
-                hint="a newer nfdump may; `nfdump -V` tells the version",
-            )
+        said.seek(0)
+        lines = said.read(10_000).decode(errors="replace").splitlines()
+        complaints += [line.strip()[:200] for line in lines if line.strip()][:10]
+        if process.returncode and not complaints:
+            complaints.append(f"exit status {process.returncode}")
 
 
 @contextmanager

@@ -175,8 +175,11 @@ def seekable(stream: IO[bytes], beginning: bytes) -> IO[bytes]:
 
 
 def read_separated(line: str, separator: str) -> list[str]:
-    """The fields of one line of CSV."""
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+    """The fields of one line of CSV; none where it is no line of CSV."""
+    try:
+        return [field.strip() for field in next(csv.reader([line.strip("\r")], delimiter=separator), [])]
+    except csv.Error:
+        return []
 
 
 def _recognised_text(data: bytes) -> _Layout | None:
@@ -190,10 +193,7 @@ def _recognised_text(data: bytes) -> _Layout | None:
     separator = max(SEPARATORS, key=line.count)
     if not line.count(separator):
         return None
-    try:
-        header = read_separated(line, separator)
-    except csv.Error:
-        return None
+    header = read_separated(line, separator)
     if len(header) < 2:
         return None
     found = recognise_header(header)

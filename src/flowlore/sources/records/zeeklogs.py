@@ -1,6 +1,7 @@
 """Zeek's logs as columns of text: TSV with its header lines, and JSON lines."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -66,11 +67,8 @@ class _Header:
         line = line.strip("\r\n").lstrip()
         if line.startswith("#separator"):
             written = line[len("#separator") :].strip(" ")
-            if written.startswith("\\x"):
-                code = written[2:4]
-                self.separator = chr(int(code, 16)) if len(code) == 2 and code.isalnum() and code.isascii() else "\t"
-            elif written:
-                self.separator = written
+            code = re.fullmatch(r"\\x([0-7][0-9a-fA-F])", written)
+            self.separator = chr(int(code[1], 16)) if code else written[:1] or "\t"
             return
         name, *values = line[1:].split(self.separator)
         if name == "fields":
