@@ -9,6 +9,7 @@ from flowlore.sources.inputs import FileInput
 from flowlore.sources.records.netflow.datagrams import Datagrams, split_datagrams
 from flowlore.sources.records.netflow.decoder import Decoder
 from flowlore.sources.records.netflow.raw import decode_raw
+from flowlore.sources.records.netflow.settings import NetflowSettings
 from flowlore.sources.records.netflow.source import NetflowSource
 
 pytestmark = pytest.mark.shared_data
@@ -98,6 +99,29 @@ def test_captures_of_exports_are_recognised_and_read(
     found = sum(batch.num_rows for batch in reader.batches())
     assert (reader.account.records, reader.account.records_in_flows) == (records, records)
     assert rows is None or found == rows
+
+
+@pytest.mark.parametrize(
+    ("capture", "records", "packets", "size_bytes"),  # as nfcapd and nfdump count the same datagrams
+    [
+        ("graylog-netflow/netgraph-netflow5.pcap", 120, 19_355, 6_765_997),
+        ("graylog-netflow/nprobe-netflow9-3.pcap", 892, 2949, 224_593),
+        ("netgauze/pmacct-tests/100-IPFIXv10-CISCO/traffic-00.pcap", 12, 34, 34_172),
+        ("netgauze/pmacct-tests/101-NFv9-CISCO-cust_primitives/traffic-00.pcap", 51, 56, 4500),
+    ],
+)
+def test_sums_equal_those_of_nfdump(
+    shared_data: Path, capture: str, records: int, packets: int, size_bytes: int
+) -> None:
+    reader = NetflowSource([FileInput(shared_data / "netflow" / capture)], NetflowSettings(apply_sampling=False))
+    batches = list(reader.batches())
+    sums = {
+        name: sum(
+            value or 0 for batch in batches for side in ("fwd", "rev") for value in batch[f"{name}_{side}"].to_pylist()
+        )
+        for name in ("packets", "bytes")
+    }
+    assert (reader.account.records_in_flows, sums["packets"], sums["bytes"]) == (records, packets, size_bytes)
 
 
 def test_captures_of_packets_are_not_taken_for_exports(shared_data: Path) -> None:
