@@ -119,5 +119,5 @@ def test_what_is_here_is_what_the_catalogue_says(shared_data: Path) -> None:
 @pytest.mark.shared_data
 @pytest.mark.parametrize("name", ["abilene", "germany50", "esnet-2018", "hosts-2006", "isp-hourly-2005", "nab"])
 def test_what_holds_no_flows_says_what_it_holds(shared_data: Path, name: str) -> None:
-    with pytest.raises(InputError, match="holds (rates|matrices), not flows"):
+    with pytest.raises(InputError, match=r"holds (rates|matrices), not flows"):
         load_dataset(name, shared_data).open()

@@ -77,8 +77,8 @@ def test_lines_for_people(tmp_path: Path) -> None:
     flows, account = read(
         tmp_path,
         "Date flow start          Duration Proto      Src IP Addr:Port          Dst IP Addr:Port   Flags Tos Packets",
-        "2013-07-09 01:15:33.005     0.548 TCP         10.0.0.151:49161 ->       10.0.0.150:3128  .APRS.   0  5  333  1",
-        "2013-07-09 01:15:33.105     0.448 TCP         10.0.0.150:3128  ->       10.0.0.151:49161 .AP.S.   0  4  1.2 M 1",
+        "2013-07-09 01:15:33.005     0.548 TCP        10.0.0.151:49161 ->      10.0.0.150:3128  .APRS.   0  5  333  1",
+        "2013-07-09 01:15:33.105     0.448 TCP        10.0.0.150:3128  ->      10.0.0.151:49161 .AP.S.   0  4  1.2 M 1",
     )
     assert (flows["packets_fwd"][0], flows["bytes_fwd"][0]) == (5, 333)
     assert dict(account.skipped) == {"bad-line": 1}  # a rounded number is no count of bytes
@@ -98,7 +98,7 @@ def test_a_broken_nfcapd_file_is_an_input_error(tmp_path: Path) -> None:
     path.write_bytes(b"\x0c\xa5\x07\x00" + bytes(30))
     assert NfdumpSource.recognise(FileInput(path).head()) is None
     path.write_bytes(b"\x0c\xa5\x01\x00" + bytes(30))
-    with pytest.raises(InputError, match="could not read .*Short read"):
+    with pytest.raises(InputError, match=r"could not read .*Short read"):
         read(path)
 
 

@@ -113,7 +113,7 @@ def test_no_map_fits(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n")
     assert TablesSource.recognise(FileInput(path).head()) is None
-    with pytest.raises(InputError, match="no column map fits .* \\(its columns are a, b\\)"):
+    with pytest.raises(InputError, match=r"no column map fits .* \(its columns are a, b\)"):
         read(path)
 
 

@@ -12,13 +12,27 @@ from flowlore.sources.inputs import gather_inputs
 from flowlore.sources.records.zeek import ZeekSettings, ZeekSource
 from flowlore.sources.source import Account
 
-FIELDS = (
-    "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes conn_state "
-    "missed_bytes history orig_pkts orig_ip_bytes resp_pkts resp_ip_bytes"
-).split()
-ROW = (
-    "1574.123456 C1 10.0.0.1 50000 10.0.0.2 443 tcp ssl 0.250001 100 2000 SF 0 ShADadFf 5 372 6 2324".split()
-)  # fmt: skip
+TEMPLATE = {
+    "ts": "1574.123456",
+    "uid": "C1",
+    "id.orig_h": "10.0.0.1",
+    "id.orig_p": "50000",
+    "id.resp_h": "10.0.0.2",
+    "id.resp_p": "443",
+    "proto": "tcp",
+    "service": "ssl",
+    "duration": "0.250001",
+    "orig_bytes": "100",
+    "resp_bytes": "2000",
+    "conn_state": "SF",
+    "missed_bytes": "0",
+    "history": "ShADadFf",
+    "orig_pkts": "5",
+    "orig_ip_bytes": "372",
+    "resp_pkts": "6",
+    "resp_ip_bytes": "2324",
+}
+FIELDS, ROW = list(TEMPLATE), list(TEMPLATE.values())
 
 
 def tsv(*rows: list[str], fields: list[str] = FIELDS, path: str = "conn", types: bool = True) -> str:
