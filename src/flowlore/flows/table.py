@@ -148,7 +148,14 @@ class Flows:
         return bool(self._table.equals(other._table))
 
     def __repr__(self) -> str:
-        return f"{self._headline()}\n{self._shown()!s}" if len(self) else self._headline()
+        if not len(self):
+            return self._headline()
+        import polars
+
+        with polars.Config(
+            tbl_width_chars=200, tbl_cols=-1, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+        ):
+            return f"{self._headline()}\n{self._shown()}"
 
     def _repr_html_(self) -> str:
         from html import escape
