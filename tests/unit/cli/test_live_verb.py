@@ -1,0 +1,104 @@
+"""`flowlore flows --listen`: exports over a real socket, until a count, a time or Ctrl-C ends it."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from flowlore.cli import run
+from flowlore.cli.stopping import stop_on_signal
+
+
+def netflow_v5(flows: int) -> bytes:
+    """One datagram with so many records, each a flow of its own."""
+    now = int(time.time())
+    data = struct.pack(">HHIIIIBBH", 5, flows, 100_000, now, 0, 0, 0, 0, 0)
+    for number in range(flows):
+        data += struct.pack(
+            ">4s4s4sHHIIIIHHBBBBHHBBH",
+            bytes((10, 0, 0, 1 + number)),
+            bytes((10, 9, 9, 9)),
+            bytes(4),
+            *(1, 2, 10, 1500, 90_000, 95_000, 40_000 + number, 443, 0, 0x1B, 6, 0, 0, 0, 24, 24, 0),
+        )
+    return data
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def send_when_heard(port: int, data: bytes) -> threading.Thread:
+    """Sends until somebody listens, then some more; stops by itself."""
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            for _ in range(200):
+                one.sendto(data, ("127.0.0.1", port))
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_count_of_datagrams_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    port, output = free_port(), tmp_path / "flows.jsonl"
+    send_when_heard(port, netflow_v5(3))
+    arguments = [
+        "flows",
+        "--listen",
+        f"127.0.0.1:{port}",
+        "-o",
+        str(output),
+        "--count",
+        "2",
+        "--duration",
+        "60",
+        "--json",
+    ]
+    assert run(arguments) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["records"] >= 6
+    assert report["records"] == report["records_in_flows"] + sum(report["skipped"].values())
+    assert report["flows"] == len(output.read_text().splitlines()) > 0
+
+
+def test_a_time_ends_it_although_nothing_comes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "flows.jsonl"
+    assert run(["flows", "--listen", f"127.0.0.1:{free_port()}", "-o", str(output), "--duration", "0.3"]) == 0
+    assert output.read_text() == ""
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        assert run(["flows", "--listen", f"127.0.0.1:{port}", "-o", str(tmp_path / "flows.jsonl")]) == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_ctrl_c_stops_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signal() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(5)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interface_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["flows", "-i", "no-such-if0", "-o", str(tmp_path / "flows.jsonl")]) == 2
+    assert "no-such-if0" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
