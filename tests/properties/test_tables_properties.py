@@ -13,8 +13,9 @@ from flowlore.errors import FlowloreError
 from flowlore.sources.records.argus import ArgusSource
 from flowlore.sources.records.flowtables import FIRST_COLUMNS, FlowsSource
 from flowlore.sources.records.nfdump import NfdumpSource
+from flowlore.sources.records.settings import TablesSettings
 from flowlore.sources.records.suricata import SuricataSource
-from flowlore.sources.records.tables import TablesSettings, TablesSource
+from flowlore.sources.records.tables import TablesSource
 from flowlore.sources.records.text import count_lines, line_blocks, read_delimited
 from flowlore.sources.records.zeek import ZeekSource
 from flowlore.sources.source import Head

@@ -32,7 +32,8 @@ class LoadedDataset:
             )
         inputs = gather_inputs(list(self.paths))
         if self.dataset.source == "tables":
-            from ..records.tables import TablesSettings, TablesSource
+            from ..records.settings import TablesSettings
+            from ..records.tables import TablesSource
 
             return TablesSource(inputs, TablesSettings(map=self.dataset.map, label_source=self.dataset.name))
         if not self.dataset.source:

@@ -1,11 +1,14 @@
 """Columns of text (or numbers) from logs → columns of the flow table. What cannot be read becomes null."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pyarrow as pa
 
+from ...errors import SettingError
 from ...flows.addresses import parse_addresses, parse_macs
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -179,8 +182,17 @@ def _instants_of(coarse: pl.Series, fine: pl.Series, timezone: str) -> pl.Series
     year = coarse.dt.year()
     fine = _only(fine, (year > 1677) & (year < 2262)).cast(pl.Datetime("ns", getattr(fine.dtype, "time_zone", None)))
     if getattr(fine.dtype, "time_zone", None) is None and timezone != "UTC":
+        _check_timezone(timezone)
         fine = fine.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     return fine.cast(pl.Int64)
+
+
+@cache
+def _check_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise SettingError(f"tables: no time zone is called `{name}`", hint="write it as `Europe/Prague`") from None
 
 
 def _rounded(values: pl.Series, wide: type[pl.UInt64] | type[pl.Int64]) -> pl.Series:

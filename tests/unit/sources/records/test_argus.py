@@ -7,7 +7,8 @@ import pytest
 
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import FileInput
-from flowlore.sources.records.argus import ArgusSettings, ArgusSource
+from flowlore.sources.records.argus import ArgusSource
+from flowlore.sources.records.settings import ArgusSettings
 from flowlore.sources.source import Account
 
 HEADER = "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,SrcPkts,Label"

@@ -9,7 +9,8 @@ import pytest
 from flowlore.errors import InputError, MissingDependency
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import FileInput
-from flowlore.sources.records.nfdump import NfdumpSettings, NfdumpSource
+from flowlore.sources.records.nfdump import NfdumpSource
+from flowlore.sources.records.settings import NfdumpSettings
 from flowlore.sources.source import Account
 
 OLD = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das"

@@ -9,7 +9,8 @@ import pytest
 
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import FileInput
-from flowlore.sources.records.suricata import SuricataSettings, SuricataSource
+from flowlore.sources.records.settings import SuricataSettings
+from flowlore.sources.records.suricata import SuricataSource
 from flowlore.sources.source import Account
 
 

@@ -11,7 +11,8 @@ from flowlore.errors import InputError, SettingError
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import FileInput
 from flowlore.sources.records.columnmaps import load_map, parse_map, recognise_header, shipped_maps
-from flowlore.sources.records.tables import TablesSettings, TablesSource
+from flowlore.sources.records.settings import TablesSettings
+from flowlore.sources.records.tables import TablesSource
 from flowlore.sources.source import Account
 
 OWN_MAP = """
@@ -67,6 +68,11 @@ def test_a_map_of_ones_own(tmp_path: Path) -> None:
     assert dict(account.skipped) == {"not-ip": 1, "bad-line": 1}
     assert account.details["tables"][str(tmp_path / "own.csv")]["unused"] == ["extra"]
     assert account.notes["unused-columns"] == 1
+
+
+def test_a_time_zone_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no time zone is called `Mars/Olympus`"):
+        own(tmp_path, OWN_ROW, column_map=OWN_MAP.replace("Europe/Prague", "Mars/Olympus"))
 
 
 def test_values_that_cannot_be_read_are_null_and_noted(tmp_path: Path) -> None:

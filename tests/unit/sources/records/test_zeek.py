@@ -9,7 +9,8 @@ import pytest
 
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import gather_inputs
-from flowlore.sources.records.zeek import ZeekSettings, ZeekSource
+from flowlore.sources.records.settings import ZeekSettings
+from flowlore.sources.records.zeek import ZeekSource
 from flowlore.sources.source import Account
 
 TEMPLATE = {
