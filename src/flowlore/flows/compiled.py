@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
-from numba import njit
+from numba import njit as typed_njit
 from numba.core import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., object])
+
+njit: Any = typed_njit  # its stubs know neither `_nrt` nor the wrappers
 
 
 def compiled(function: F) -> F:
@@ -61,8 +63,7 @@ def _for_plain_types(dispatcher: Any) -> Any:
     return dispatcher
 
 
-@intrinsic  # type: ignore[untyped-decorator] - Numba's decorator carries no types
-def prefetch(_context: Any, array: Any, place: Any) -> Any:
+def _prefetch(_context: Any, array: Any, place: Any) -> Any:
     """Ask the processor for the cache line in which `array[place]` begins. Reads nothing, so any place is safe."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -80,3 +81,6 @@ def prefetch(_context: Any, array: Any, place: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
+
+
+prefetch: Any = intrinsic(_prefetch)  # its stub shows the first argument, which Numba fills in

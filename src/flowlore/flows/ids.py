@@ -92,7 +92,10 @@ def flow_ids_of_halves(
 
     out = np.empty((rows, 2), np.uint64)
     _flow_ids(
-        *halves,
+        halves[0],
+        halves[1],
+        halves[2],
+        halves[3],
         column(src_port, np.uint16, 0), column(dst_port, np.uint16, 0), column(protocol, np.uint8, 0),
         column(vlan, np.uint16, 0xFFFF), column(inner_vlan, np.uint16, 0xFFFF), column(tunnel, np.uint8, 0),
         column(tunnel_id, np.uint32, 0), column(observation_point, np.uint32, 0), column(ordinal, np.uint32, 0),

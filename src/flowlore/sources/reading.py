@@ -139,6 +139,8 @@ def recognise_inputs(inputs: Sequence[CountedInput], settings: SourceSettings) -
         head = item.head()
         claims = {name: words for name, source in sources.items() if (words := source.recognise(head))}
         claims = {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
+        if not claims and settings.tables.map:
+            claims = {"tables": f"a table, by the column map `{settings.tables.map}`"}
         if not claims:
             raise UnrecognisedInput(
                 f"reading: `{item.name}` is nothing that Flowlore reads ({_what_it_looks_like(head.data)})",
@@ -176,9 +178,8 @@ def _is_wanted(name: str, claims: dict[str, str], settings: SourceSettings) -> b
     """Export traffic in a capture is read as records unless the settings say that it is traffic like any other."""
     if "packets" not in claims or name not in ("packets", *PREFERENCE):
         return True
-    netflow = getattr(settings, "netflow", None)
-    policy = netflow.from_captures if netflow is not None else "never"
-    return (name == "packets") == (policy == "never" or not any(other in claims for other in PREFERENCE))
+    exported = settings.netflow.from_captures != "never" and any(other in claims for other in PREFERENCE)
+    return (name == "packets") != exported
 
 
 def _what_it_looks_like(data: bytes) -> str:

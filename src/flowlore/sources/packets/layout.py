@@ -1,10 +1,14 @@
 """How frames and packets lie in memory between the reader, the header parser and the meter."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
-Records = npt.NDArray[np.void]
+Records = Any  # an array of the records below: a checker does not know their fields
+Record = Any  # one of `Records` inside a kernel, its fields as attributes
+Number = Any  # a whole number inside a kernel, of whatever width its expression has
 Counts = npt.NDArray[np.int64]
 Links = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]

@@ -2,30 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
 
-from ...settings import Settings, setting
 from ..compressed import break_reason
 from ..source import Account, Head, Input
 from .columnmaps import load_map, plain
 from .columns import as_integers, as_ports, text_or_null
 from .mappedrows import MappedRows, part_of
+from .settings import ArgusSettings
 from .tables import read_separated
 from .text import line_blocks, read_delimited
 
 ICMP = (1, 58)
 REQUIRED = ("StartTime", "Dur", "Proto", "SrcAddr", "Sport", "Dir", "DstAddr", "Dport", "State", "TotPkts", "TotBytes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArgusSettings(Settings):
-    """How binetflow files are understood."""
-
-    timezone: str = setting("UTC", "time zone of the machine that printed the times, as in `Europe/Prague`")
 
 
 class ArgusSource:

@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, cast
 
@@ -19,13 +18,13 @@ import pyarrow as pa
 from ...errors import InputError, MissingDependency
 from ...flows.addresses import parse_addresses
 from ...flows.ids import address_halves
-from ...settings import Settings, setting
 from ..compressed import break_reason
 from ..source import Account, Head, Input
 from .columns import as_durations, as_flags, as_instants, as_integers, as_ports, as_protocols
 from .directed import Paired, Records, Texts, empty_records, finish_batch, know, known_bit
 from .mappedrows import part_of
 from .pairing import Pairer
+from .settings import NfdumpSettings
 from .tables import read_separated
 from .text import line_blocks, read_delimited
 
@@ -71,14 +70,6 @@ NAMES = {
     "exporter": ("ra",),
 }
 REQUIRED = ("start", "duration", "src_ip", "dst_ip", "src_port", "dst_port", "protocol", "packets", "bytes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NfdumpSettings(Settings):
-    """How records of nfdump become flows."""
-
-    pairing: bool = setting(True, "records of two directions become one flow")
-    timezone: str = setting("UTC", "time zone in which CSV output was printed, as in `Europe/Prague`")
 
 
 class NfdumpSource:

@@ -3,18 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
 
-from ...settings import Settings, setting
 from ..compressed import break_reason
 from ..source import Account, Head, Input
 from .joining import KEY, LINES, Pool
 from .mappedrows import observation_point_of, part_of
 from .rows import flow_rows
+from .settings import SuricataSettings
 from .suricataevents import EVENT_SCHEMA, JOINED, NAMED, event_columns, flow_columns, flow_events, joined_columns
 from .text import line_blocks, read_json_lines
 
@@ -24,16 +23,6 @@ AFTER_FLOW = "event-after-flow"  # an event that came after the flow that it bel
 EVENT_KINDS = ("flow", *NAMED, "alert", "anomaly", "fileinfo", "drop", "smtp", "smb", "krb5", "rdp", "nfs", "ftp")
 MOST_WAITING = 262_144  # flow ids that may wait for their flow event
 MOST_REMEMBERED = 4_194_304  # flow ids that were given out
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuricataSettings(Settings):
-    """How EVE JSON becomes flows."""
-
-    alerts_as_labels: bool = setting(False, "the signature of a flow's first alert becomes its label")
-    flows_from_events: bool = setting(
-        True, "flows without a flow event are made from their other events, without counts"
-    )
 
 
 class SuricataSource:

@@ -13,28 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ...errors import InputError
-from ...settings import Settings, setting
 from ..compressed import break_reason, replayed
 from ..source import Account, Head, Input
 from .columnmaps import ColumnMap, load_map, plain, recognise_header, shipped_maps
 from .mappedrows import MappedRows, part_of
+from .settings import TablesSettings
 from .text import line_blocks, read_delimited
 
 PARQUET_MAGIC = b"PAR1"
 SEPARATORS = ",\t;|"
 ROWS_PER_BATCH = 65_536
 SCHEMA_VERSION_KEY = b"flowlore.schema_version"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TablesSettings(Settings):
-    """How columns of CSV and Parquet tables are understood."""
-
-    map: str = setting(
-        "", "column map: a name that ships with the package, or the path of a TOML file; empty finds one"
-    )
-    timezone: str = setting("", "time zone of times that do not say theirs, as in `Europe/Prague`; empty is the map's")
-    label_source: str = setting("", "who says the labels of the table; empty is the map's name")
 
 
 class TablesSource:

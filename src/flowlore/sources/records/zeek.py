@@ -2,29 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import IO, Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
 
-from ...settings import Settings, setting
 from ..compressed import break_reason
 from ..source import Account, Head, Input
 from .columnmaps import SENSOR_COLUMNS, load_map
 from .mappedrows import MappedRows, part_of
+from .settings import ZeekSettings
 from .zeeklogs import LogHead, read_head, read_log
 from .zeeknames import NAME_LOGS, ConnectionNames
 
 NO_CONNECTION = "no-connection"  # a line of another log whose connection is in none of the files
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeekSettings(Settings):
-    """How logs of Zeek become flows."""
-
-    names: bool = setting(True, "join the names in ssl, quic, dns, http, dhcp and ssh logs by uid")
 
 
 class ZeekSource:

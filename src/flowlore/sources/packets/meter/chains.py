@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....flows.compiled import inlined, kernel
-from ..layout import Bytes, Counts, Links, Records
+from ..layout import Bytes, Counts, Links, Number, Record
 from .layout import (
     LOST_NAMES,
     LOST_SERIES,
@@ -20,7 +20,7 @@ from .layout import (
 
 
 @inlined
-def take_block(next_block: Links, numbers: Counts, used: int, free: int) -> int:
+def take_block(next_block: Links, numbers: Counts, used: Number, free: Number) -> Number:
     """A block from the free list, else a new one, else NO_BLOCK where the pool is full."""
     block = numbers[free]
     if block != NO_BLOCK:
@@ -34,7 +34,7 @@ def take_block(next_block: Links, numbers: Counts, used: int, free: int) -> int:
 
 
 @inlined
-def give_back(first: int, last: int, next_block: Links, numbers: Counts, free: int) -> None:
+def give_back(first: Number, last: Number, next_block: Links, numbers: Counts, free: Number) -> None:
     """Put a whole chain on the free list."""
     if first != NO_BLOCK:
         next_block[last] = numbers[free]
@@ -42,7 +42,7 @@ def give_back(first: int, last: int, next_block: Links, numbers: Counts, free: i
 
 
 @inlined
-def append_packet(tables: Tables, flow: Records, packet: Records, gap_ns: int, direction: int) -> None:
+def append_packet(tables: Tables, flow: Record, packet: Record, gap_ns: Number, direction: Number) -> None:
     """Add one packet to the series of a flow."""
     place = np.int64(flow.series_count)
     offset = place % SERIES_BLOCK
@@ -67,7 +67,7 @@ def append_packet(tables: Tables, flow: Records, packet: Records, gap_ns: int, d
 
 
 @kernel
-def append_items(tables: Tables, flow: Records, start: int, stop: int) -> None:
+def append_items(tables: Tables, flow: Record, start: Number, stop: Number) -> None:
     """Add `tables.items[start:stop]` (whole items) to the names of a flow; all or nothing."""
     length = np.int64(flow.names_bytes)
     if length + stop - start > MAX_NAMES_BYTES:
@@ -106,7 +106,7 @@ def append_items(tables: Tables, flow: Records, start: int, stop: int) -> None:
 
 
 @kernel
-def read_items(tables: Tables, flow: Records, out: Bytes) -> int:
+def read_items(tables: Tables, flow: Record, out: Bytes) -> Number:
     """Copy the names of a flow to the start of `out`; how many bytes they are."""
     block = np.int64(flow.names_first)
     length = np.int64(flow.names_bytes)
@@ -119,7 +119,7 @@ def read_items(tables: Tables, flow: Records, out: Bytes) -> int:
 
 
 @inlined
-def free_chains(tables: Tables, flow: Records) -> None:
+def free_chains(tables: Tables, flow: Record) -> None:
     """Give back everything of a flow that lies in chains."""
     give_back(flow.series_first, flow.series_last, tables.series_next, tables.numbers, SERIES_FREE)
     give_back(flow.names_first, flow.names_last, tables.names_next, tables.numbers, NAMES_FREE)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....flows.compiled import inlined
-from ..layout import Records
+from ..layout import Number, Record
 from .chains import append_packet
 from .layout import (
     STATE_FIN_FORWARD,
@@ -18,7 +18,7 @@ from .lifetime import ACK, CWR, ECE, FIN, RST, SYN, TCP, URG
 
 
 @inlined
-def count_packet(tables: Tables, slot: int, packet: Records, forward: bool, limits: Limits) -> bool:
+def count_packet(tables: Tables, slot: Number, packet: Record, forward: bool, limits: Limits) -> bool:
     """Count one packet in its flow. Whether its payload is the next in order, so that names may be read from it."""
     flow = tables.flows[slot]
     side = tables.sides[2 * slot + (0 if forward else 1)]
@@ -42,7 +42,7 @@ def count_packet(tables: Tables, slot: int, packet: Records, forward: bool, limi
 
 
 @inlined
-def _count_sizes_and_gaps(side: Records, packet: Records, now: int) -> None:
+def _count_sizes_and_gaps(side: Record, packet: Record, now: Number) -> None:
     size = packet.ip_bytes
     if side.packets == 0:
         side.size_first = size
@@ -78,7 +78,7 @@ def _count_sizes_and_gaps(side: Records, packet: Records, now: int) -> None:
 
 
 @inlined
-def _count_tcp(flow: Records, side: Records, packet: Records, forward: bool, now: int) -> None:
+def _count_tcp(flow: Record, side: Record, packet: Record, forward: bool, now: Number) -> None:
     flags = packet.tcp_flags
     if side.packets == 0:
         side.window_first = packet.window
@@ -113,7 +113,7 @@ def _count_tcp(flow: Records, side: Records, packet: Records, forward: bool, now
 
 
 @inlined
-def _count_sequence(side: Records, packet: Records) -> bool:
+def _count_sequence(side: Record, packet: Record) -> bool:
     """Retransmissions and late arrivals by sequence number, modulo 2^32. Whether the payload is the next in order."""
     flags = packet.tcp_flags
     if flags & RST:
@@ -135,7 +135,7 @@ def _count_sequence(side: Records, packet: Records) -> bool:
             side.hole_start = side.next_sequence
             side.hole_end = start
         side.next_sequence = end
-        return ahead == 0
+        return bool(ahead == 0)
     if np.int32(np.uint32(start - side.hole_start)) >= 0 and np.int32(np.uint32(end - side.hole_end)) <= 0:
         side.out_of_order += 1
         if start == side.hole_start:

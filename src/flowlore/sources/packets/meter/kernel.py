@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....flows.compiled import borrowing, inlined, kernel, prefetch
-from ..layout import Bytes, Links, Records, Words
+from ..layout import Bytes, Links, Number, Record, Records, Words
 from .counts import count_packet
 from .layout import (
     EVICTED_FLOWS,
@@ -44,9 +44,9 @@ def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes
     count = len(packets)
     for place in range(count):
         if place + LOOK_AHEAD < count:
-            _prefetch_index(tables.index, packets[place + LOOK_AHEAD])
+            _prefetch_index(tables.slot_of_key, packets[place + LOOK_AHEAD])
         if place + LOOK_AHEAD // 2 < count:
-            _prefetch_flow(tables.index, tables.flows, tables.sides, packets[place + LOOK_AHEAD // 2])
+            _prefetch_flow(tables.slot_of_key, tables.flows, tables.sides, packets[place + LOOK_AHEAD // 2])
         packet = packets[place]
         if packet.verdict != 0:
             continue
@@ -63,18 +63,18 @@ def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes
 
 
 @inlined
-def shard_of(packet: Records, shards: int) -> int:
+def shard_of(packet: Record, shards: Number) -> Number:
     """Which shard the packet's flow belongs to, by the low bits of its key hash."""
     return (np.int64(packet.key_hash & np.uint64(0xFFFF)) * shards) >> 16
 
 
 @inlined
-def _prefetch_index(index: Words, packet: Records) -> None:
+def _prefetch_index(index: Words, packet: Record) -> None:
     prefetch(index, np.int64(packet.key_hash >> np.uint64(32)) & np.int64(len(index) - 1))
 
 
 @inlined
-def _prefetch_flow(index: Words, flows: Records, sides: Records, packet: Records) -> None:
+def _prefetch_flow(index: Words, flows: Records, sides: Records, packet: Record) -> None:
     """Ask for the lines of the flow that the index most likely means."""
     entry = index[np.int64(packet.key_hash >> np.uint64(32)) & np.int64(len(index) - 1)]
     slot = np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
@@ -84,7 +84,7 @@ def _prefetch_flow(index: Words, flows: Records, sides: Records, packet: Records
 
 
 @borrowing
-def sweep(tables: Tables, clock_ns: int, slots: int, limits: Limits) -> None:
+def sweep(tables: Tables, clock_ns: Number, slots: Number, limits: Limits) -> None:
     """End what is over at `clock_ns` among the next `slots` places, so that silent flows leave too."""
     used = tables.numbers[SLOTS_USED]
     if used == 0:
@@ -103,7 +103,7 @@ def sweep(tables: Tables, clock_ns: int, slots: int, limits: Limits) -> None:
 
 
 @borrowing
-def end_all(tables: Tables, clock_ns: int, limits: Limits) -> None:
+def end_all(tables: Tables, clock_ns: Number, limits: Limits) -> None:
     """End every open flow: the input is over."""
     for slot in range(tables.numbers[SLOTS_USED]):
         flow = tables.flows[slot]
@@ -126,14 +126,14 @@ def rehash(old: Words, new: Words) -> None:
 
 
 @inlined
-def _flow_of(tables: Tables, packet: Records, capture: int, limits: Limits) -> tuple[int, bool]:
+def _flow_of(tables: Tables, packet: Record, capture: Number, limits: Limits) -> tuple[Number, bool]:
     """The slot of the packet's flow, opened where there is none, and whether the packet goes forward in it."""
-    mask = np.int64(len(tables.index) - 1)
+    mask = np.int64(len(tables.slot_of_key) - 1)
     tag = np.uint64(packet.key_hash >> np.uint64(32))
     place = np.int64(tag) & mask
     now = packet.time_ns
     while True:
-        entry = tables.index[place]
+        entry = tables.slot_of_key[place]
         if entry == 0:
             return _open(tables, packet, capture, np.uint32(0), limits)
         if np.uint64(entry >> np.uint64(32)) == tag:
@@ -168,7 +168,7 @@ def _flow_of(tables: Tables, packet: Records, capture: int, limits: Limits) -> t
 
 
 @kernel
-def _open(tables: Tables, packet: Records, capture: int, ordinal: int, limits: Limits) -> tuple[int, bool]:
+def _open(tables: Tables, packet: Record, capture: Number, ordinal: Number, limits: Limits) -> tuple[Number, bool]:
     if tables.numbers[OPEN_FLOWS] >= limits.max_flows:
         _evict(tables)
     slot, forward = open_flow(tables, packet, capture, ordinal)
@@ -199,7 +199,7 @@ def _evict(tables: Tables) -> None:
 
 
 @inlined
-def _keep_payload(tables: Tables, side_place: int, packet: Records, data: Bytes, limit: int) -> None:
+def _keep_payload(tables: Tables, side_place: Number, packet: Record, data: Bytes, limit: Number) -> None:
     """Append to the first payload bytes of one direction, up to `limit`."""
     side = tables.sides[side_place]
     kept = np.int64(side.payload_kept)

@@ -128,7 +128,7 @@ STATE_SNIFFED = 8  # the sniffer wants no more of this flow
 class Tables(NamedTuple):
     """Everything that one shard of the meter owns."""
 
-    index: Words  # open addressing: tag (high 32 bits of the key hash) and slot + 1, zero where free
+    slot_of_key: Words  # open addressing: tag (high 32 bits of the key hash) and slot + 1, zero where free
     flows: Records  # FLOW
     sides: Records  # SIDE, forward of slot s at 2 s, reverse at 2 s + 1
     free_slots: Links

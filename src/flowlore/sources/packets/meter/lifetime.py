@@ -1,7 +1,7 @@
 """When a slice of a flow is over, and why. Only the clock of the capture is read, never that of the machine."""
 
 from ....flows.compiled import inlined
-from ..layout import Records
+from ..layout import Number, Record
 from .layout import STATE_FIN_FORWARD, STATE_FIN_REVERSE, STATE_RESET, UNSEEN, Limits, Tables
 
 # Why a slice ended: places in flows.schema.END_REASONS.
@@ -15,19 +15,19 @@ _BOTH_FINS = STATE_FIN_FORWARD | STATE_FIN_REVERSE
 
 
 @inlined
-def has_ended(flow: Records) -> bool:
+def has_ended(flow: Record) -> bool:
     """Whether TCP said good-bye: a RST, or a FIN from both sides."""
-    return flow.state & STATE_RESET != 0 or flow.state & _BOTH_FINS == _BOTH_FINS
+    return bool(flow.state & STATE_RESET != 0 or flow.state & _BOTH_FINS == _BOTH_FINS)
 
 
 @inlined
-def is_over(flow: Records, now: int, limits: Limits) -> bool:
+def is_over(flow: Record, now: Number, limits: Limits) -> bool:
     """Whether the silence since the last packet ends the flow, so that a packet at `now` would begin a new one."""
-    return now - flow.last_ns > (limits.linger_ns if has_ended(flow) else limits.idle_ns)
+    return bool(now - flow.last_ns > (limits.linger_ns if has_ended(flow) else limits.idle_ns))
 
 
 @inlined
-def slice_reason(flow: Records, now: int, limits: Limits) -> int:
+def slice_reason(flow: Record, now: Number, limits: Limits) -> Number:
     """Why the slice is over at `now`, or GOES_ON. It depends on the flow's packets alone, not on who asks."""
     ended = has_ended(flow)
     patience = limits.linger_ns if ended else limits.idle_ns
@@ -41,7 +41,7 @@ def slice_reason(flow: Records, now: int, limits: Limits) -> int:
 
 
 @inlined
-def begins_again(tables: Tables, slot: int, packet: Records, forward: bool) -> bool:
+def begins_again(tables: Tables, slot: Number, packet: Record, forward: bool) -> bool:
     """Whether the packet is a SYN that opens a new connection between the same ports."""
     if packet.protocol != TCP or packet.tcp_flags & (SYN | ACK) != SYN:
         return False

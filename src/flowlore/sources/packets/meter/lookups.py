@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....flows.compiled import borrowing, kernel
-from ..layout import Bytes, Counts, Words
+from ..layout import Bytes, Counts, Number, Words
 
 RING = 1 << 16  # answers remembered
 BUCKETS = 1 << 16
@@ -44,9 +44,9 @@ def new_lookups() -> Lookups:
 
 
 @borrowing
-def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
+def learn_answers(lookups: Lookups, answers: Bytes, length: Number) -> None:
     """Take up the answers that one shard noted (see `sniffing`)."""
-    place = 0
+    place: Number = 0
     while place + 46 <= length:
         size = np.int64(answers[place]) + (np.int64(answers[place + 1]) << 8)
         time = _little_endian(answers, place + 2)
@@ -62,7 +62,7 @@ def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
         lookups.keys[4 * at + 2] = address_high
         lookups.keys[4 * at + 3] = address_low
         lookups.times[at] = np.int64(time)
-        bytes_of_name = min(place + size - (place + 46), 255)
+        bytes_of_name: Number = min(place + size - (place + 46), 255)
         for byte in range(bytes_of_name):
             lookups.names[at * NAME_BYTES + byte] = answers[place + 46 + byte]
         lookups.lengths[at] = bytes_of_name
@@ -74,11 +74,16 @@ def learn_answers(lookups: Lookups, answers: Bytes, length: int) -> None:
 
 @kernel
 def look_up(
-    lookups: Lookups, client_high: int, client_low: int, address_high: int, address_low: int, time_ns: int
-) -> int:
+    lookups: Lookups,
+    client_high: Number,
+    client_low: Number,
+    address_high: Number,
+    address_low: Number,
+    time_ns: Number,
+) -> Number:
     """Place of the newest answer that the client had about the address at `time_ns`, or -1."""
     number = lookups.buckets[_bucket(client_low, client_high, address_low, address_high)]
-    best = -1
+    best: Number = -1
     for _ in range(CHAIN_LOOKS):
         if number == 0 or number <= lookups.numbers[0] - RING:
             break
@@ -98,7 +103,7 @@ def look_up(
 
 
 @kernel
-def _bucket(client_low: int, client_high: int, address_low: int, address_high: int) -> int:
+def _bucket(client_low: Number, client_high: Number, address_low: Number, address_high: Number) -> Number:
     mixed = (
         np.uint64(client_low)
         ^ (np.uint64(client_high) * np.uint64(0x9E3779B97F4A7C15))
@@ -110,7 +115,7 @@ def _bucket(client_low: int, client_high: int, address_low: int, address_high: i
 
 
 @kernel
-def _little_endian(data: Bytes, place: int) -> int:
+def _little_endian(data: Bytes, place: Number) -> Number:
     value = np.uint64(0)
     for byte in range(8):
         value |= np.uint64(data[place + byte]) << np.uint64(8 * byte)
@@ -118,7 +123,7 @@ def _little_endian(data: Bytes, place: int) -> int:
 
 
 @kernel
-def _big_endian(data: Bytes, place: int) -> int:
+def _big_endian(data: Bytes, place: Number) -> Number:
     value = np.uint64(0)
     for byte in range(8):
         value = (value << np.uint64(8)) | np.uint64(data[place + byte])

@@ -131,10 +131,10 @@ class Meter:
             raise ValueError(f"{packets} packets in one call, at most {MAX_PACKETS}")
         for shard, tables in enumerate(self.tables):
             needed = 2 * (int(tables.numbers[OPEN_FLOWS]) + packets)
-            if needed > len(tables.index):
+            if needed > len(tables.slot_of_key):
                 index = new_index(needed.bit_length())
-                rehash(tables.index, index)
-                self.tables[shard] = tables._replace(index=index)
+                rehash(tables.slot_of_key, index)
+                self.tables[shard] = tables._replace(slot_of_key=index)
 
     def _sweep_is_due(self) -> bool:
         if self._swept_ns < 0:

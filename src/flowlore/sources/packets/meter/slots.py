@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....flows.compiled import borrowing, inlined, kernel
-from ..layout import Records, Words
+from ..layout import Number, Record, Words
 from .chains import append_items, free_chains, read_items
 from .layout import (
     FINISHED_COUNT,
@@ -21,7 +21,7 @@ GTP_U = 6  # place in TUNNELS: its directions have different ids, so the id is n
 
 
 @inlined
-def same_key(flow: Records, packet: Records) -> int:
+def same_key(flow: Record, packet: Record) -> Number:
     """1 where the packet goes forward in the flow, -1 where it goes in reverse, 0 where it is not of the flow."""
     if (
         flow.protocol != packet.protocol
@@ -53,7 +53,7 @@ def same_key(flow: Records, packet: Records) -> int:
 
 
 @kernel
-def open_flow(tables: Tables, packet: Records, capture: int, ordinal: int) -> tuple[int, bool]:
+def open_flow(tables: Tables, packet: Record, capture: Number, ordinal: Number) -> tuple[Number, bool]:
     """A new flow that begins with this packet; `src` is its sender, or its receiver where it is a SYN-ACK."""
     slot = _take_slot(tables)
     flow = tables.flows[slot]
@@ -97,22 +97,22 @@ def open_flow(tables: Tables, packet: Records, capture: int, ordinal: int) -> tu
 
 
 @inlined
-def index_entry(tables: Tables, key_hash: int, slot: int) -> None:
+def index_entry(tables: Tables, key_hash: Number, slot: Number) -> None:
     """Make the flow in `slot` known under its key."""
-    mask = np.int64(len(tables.index) - 1)
+    mask = np.int64(len(tables.slot_of_key) - 1)
     tag = np.uint64(key_hash >> np.uint64(32))
     place = np.int64(tag) & mask
-    while tables.index[place] != 0:
+    while tables.slot_of_key[place] != 0:
         place = (place + 1) & mask
-    tables.index[place] = (tag << np.uint64(32)) | np.uint64(slot + 1)
+    tables.slot_of_key[place] = (tag << np.uint64(32)) | np.uint64(slot + 1)
     tables.numbers[OPEN_FLOWS] += 1
 
 
 @kernel
-def end_flow(tables: Tables, slot: int, reason: int) -> None:
+def end_flow(tables: Tables, slot: Number, reason: Number) -> None:
     """The flow is over: forget its key, and hand its last slice on (if it has any packet)."""
     flow = tables.flows[slot]
-    _forget(tables.index, _place_of(tables.index, flow.key_hash, slot))
+    _forget(tables.slot_of_key, _place_of(tables.slot_of_key, flow.key_hash, slot))
     tables.numbers[OPEN_FLOWS] -= 1
     free_assembly(tables, flow)
     if flow.start_ns == NOT_STARTED:
@@ -122,9 +122,9 @@ def end_flow(tables: Tables, slot: int, reason: int) -> None:
 
 
 @kernel
-def cut_slice(tables: Tables, slot: int, reason: int) -> int:
+def cut_slice(tables: Tables, slot: Number, reason: Number) -> Number:
     """Hand the slice in `slot` on; the flow goes on in the slot returned, with nothing counted yet."""
-    place = _place_of(tables.index, tables.flows[slot].key_hash, slot)
+    place = _place_of(tables.slot_of_key, tables.flows[slot].key_hash, slot)
     fresh = _take_slot(tables)
     tables.flows[fresh] = tables.flows[slot]
     flow = tables.flows[fresh]
@@ -141,13 +141,13 @@ def cut_slice(tables: Tables, slot: int, reason: int) -> int:
         new.next_sequence = old.next_sequence
         new.hole_start = old.hole_start
         new.hole_end = old.hole_end
-    tables.index[place] = (tables.index[place] & np.uint64(0xFFFFFFFF00000000)) | np.uint64(fresh + 1)
+    tables.slot_of_key[place] = (tables.slot_of_key[place] & np.uint64(0xFFFFFFFF00000000)) | np.uint64(fresh + 1)
     _finish(tables, slot, reason)
     return fresh
 
 
 @inlined
-def free_slot(tables: Tables, slot: int) -> None:
+def free_slot(tables: Tables, slot: Number) -> None:
     """Give a slot and its chains back."""
     flow = tables.flows[slot]
     free_chains(tables, flow)
@@ -157,7 +157,7 @@ def free_slot(tables: Tables, slot: int) -> None:
 
 
 @borrowing
-def free_slots(tables: Tables, count: int) -> None:
+def free_slots(tables: Tables, count: Number) -> None:
     """Give back the first `count` finished slots, which were drained, and move the others up."""
     for place in range(count):
         free_slot(tables, np.int64(tables.finished[place]))
@@ -168,7 +168,7 @@ def free_slots(tables: Tables, count: int) -> None:
 
 
 @inlined
-def _take_slot(tables: Tables) -> int:
+def _take_slot(tables: Tables) -> Number:
     if tables.numbers[FREE_COUNT] > 0:
         tables.numbers[FREE_COUNT] -= 1
         return np.int64(tables.free_slots[tables.numbers[FREE_COUNT]])
@@ -180,7 +180,7 @@ def _take_slot(tables: Tables) -> int:
 
 
 @inlined
-def _empty_chains(flow: Records) -> None:
+def _empty_chains(flow: Record) -> None:
     flow.series_first = NO_BLOCK
     flow.series_last = NO_BLOCK
     flow.series_count = 0
@@ -190,7 +190,7 @@ def _empty_chains(flow: Records) -> None:
 
 
 @inlined
-def _finish(tables: Tables, slot: int, reason: int) -> None:
+def _finish(tables: Tables, slot: Number, reason: Number) -> None:
     flow = tables.flows[slot]
     flow.key_hash = np.uint64(0)
     flow.end_reason = reason
@@ -199,7 +199,7 @@ def _finish(tables: Tables, slot: int, reason: int) -> None:
 
 
 @inlined
-def _place_of(index: Words, key_hash: int, slot: int) -> int:
+def _place_of(index: Words, key_hash: Number, slot: Number) -> Number:
     mask = np.int64(len(index) - 1)
     place = np.int64(key_hash >> np.uint64(32)) & mask
     while np.int64(index[place] & np.uint64(0xFFFFFFFF)) != slot + 1:
@@ -208,7 +208,7 @@ def _place_of(index: Words, key_hash: int, slot: int) -> int:
 
 
 @inlined
-def _forget(index: Words, place: int) -> None:
+def _forget(index: Words, place: Number) -> None:
     """Remove an entry and move up those that had to go further for its sake."""
     mask = np.int64(len(index) - 1)
     hole = place

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....flows.compiled import kernel
-from ..layout import Bytes, Records
+from ..layout import Bytes, Number, Record
 from ..names.sniff import sniff
 from ..names.tags import DNS_ANSWER, MORE
 from .chains import append_items, take_block
@@ -25,7 +25,7 @@ ANSWER_HEAD = 26  # length (2), time (8), client (16); then the item's own addre
 
 
 @kernel
-def sniff_payload(tables: Tables, slot: int, packet: Records, forward: bool, data: Bytes) -> None:
+def sniff_payload(tables: Tables, slot: Number, packet: Record, forward: bool, data: Bytes) -> None:
     """Read names from the payload of one packet, the next in order of its direction."""
     flow = tables.flows[slot]
     entry = np.int64(flow.assembly)
@@ -57,7 +57,7 @@ def sniff_payload(tables: Tables, slot: int, packet: Records, forward: bool, dat
 
 
 @kernel
-def free_assembly(tables: Tables, flow: Records) -> None:
+def free_assembly(tables: Tables, flow: Record) -> None:
     """Give back what the sniffer kept for a flow."""
     entry = flow.assembly
     if entry != NO_BLOCK:
@@ -67,7 +67,7 @@ def free_assembly(tables: Tables, flow: Records) -> None:
 
 
 @kernel
-def _keep_assembly(tables: Tables, flow: Records) -> None:
+def _keep_assembly(tables: Tables, flow: Record) -> None:
     """Give the flow an entry of its own and move the scratch into it."""
     entry = take_block(tables.assembly_next, tables.numbers, ASSEMBLY_USED, ASSEMBLY_FREE)
     if entry == NO_BLOCK:
@@ -82,11 +82,11 @@ def _keep_assembly(tables: Tables, flow: Records) -> None:
 
 
 @kernel
-def _keep_items(tables: Tables, flow: Records, packet: Records, written: int) -> None:
+def _keep_items(tables: Tables, flow: Record, packet: Record, written: Number) -> None:
     """Names go to the flow; DNS answers go to the list that is learned after the chunk."""
     items = tables.items
-    place = 0
-    run = 0
+    place: Number = 0
+    run: Number = 0
     while place + 3 <= written:
         stop = place + 3 + np.int64(items[place + 1]) + (np.int64(items[place + 2]) << 8)
         if items[place] == DNS_ANSWER:
@@ -100,7 +100,7 @@ def _keep_items(tables: Tables, flow: Records, packet: Records, written: int) ->
 
 
 @kernel
-def _note_answer(tables: Tables, packet: Records, start: int, stop: int) -> None:
+def _note_answer(tables: Tables, packet: Record, start: Number, stop: Number) -> None:
     """Remember who was told what, when; the client is the receiver of the answer."""
     cursor = tables.numbers[ANSWERS_BYTES]
     length = ANSWER_HEAD + stop - start

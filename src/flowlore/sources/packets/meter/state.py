@@ -71,7 +71,7 @@ def load_state(path: Path, settings: MeterSettings) -> SavedState:
             about = json.loads(arrays["about"].tobytes())
             if about["format_version"] != FORMAT_VERSION:
                 raise InputError(
-                    f"meter: the state in `{path}` has format {about['format_version']}, this build reads {FORMAT_VERSION}"
+                    f"meter: the state in `{path}` has format {about['format_version']}, not {FORMAT_VERSION}"
                 )
             _check_settings(path, about["settings"], asdict(settings))
             meter = Meter(settings, source=about["source"], shards=about["shards"])
@@ -96,7 +96,7 @@ def _used_parts(tables: Tables, payload_bytes: int) -> dict[str, Any]:
     slots, series, names = int(numbers[SLOTS_USED]), int(numbers[SERIES_USED]), int(numbers[NAMES_USED])
     assemblies = int(numbers[ASSEMBLY_USED])
     return {
-        "index": tables.index,
+        "slot_of_key": tables.slot_of_key,
         "flows": tables.flows[:slots],
         "sides": tables.sides[: 2 * slots],
         "free_slots": tables.free_slots[: int(numbers[FREE_COUNT])],
@@ -114,12 +114,12 @@ def _used_parts(tables: Tables, payload_bytes: int) -> dict[str, Any]:
 
 def _restored(tables: Tables, arrays: Any, shard: int) -> Tables:
     saved = {name: arrays[f"{shard}.{name}"] for name in tables._fields if f"{shard}.{name}" in arrays}
-    index = saved.pop("index").view(np.uint64)
+    index = saved.pop("slot_of_key").view(np.uint64)
     for name, array in saved.items():
         target = getattr(tables, name)
         values = array.view(target.dtype)
         target[: len(values)] = values
-    return tables._replace(index=index)
+    return tables._replace(slot_of_key=index)
 
 
 def _check_settings(path: Path, saved: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ def new_tables(settings: MeterSettings, shards: int) -> Tables:
     numbers[[SERIES_FREE, NAMES_FREE, ASSEMBLY_FREE]] = NO_BLOCK
     numbers[ASSEMBLY_USED] = 1  # entry 0 is scratch
     return Tables(
-        index=new_index(FIRST_INDEX_BITS),
+        slot_of_key=new_index(FIRST_INDEX_BITS),
         flows=_reserve(flows, FLOW),
         sides=_reserve(2 * flows + 1, SIDE),  # the last one stays empty: what a new flow starts from
         free_slots=_reserve(flows, np.dtype(np.int32)),
