@@ -3,7 +3,7 @@
 import ipaddress
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlore.flows.addresses import address_bytes, format_addresses, format_macs, parse_addresses, parse_macs
@@ -27,6 +27,7 @@ def as_python_reads(text):
     return address_bytes(address)
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.lists(st.none() | near_addresses, max_size=20))
 def test_text_is_read_as_python_reads_it(texts):
     found, bad = parse_addresses(pa.array(texts, pa.string()))
@@ -40,6 +41,7 @@ sparse = st.lists(st.sampled_from([0, 0, 0, 1, 0xFFFF, 0xA0B]), min_size=8, max_
 )
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.lists(st.none() | sparse | st.binary(min_size=16, max_size=16), max_size=20))
 def test_addresses_are_written_as_python_writes_them(values):
     def as_python_writes(value):
@@ -52,6 +54,7 @@ def test_addresses_are_written_as_python_writes_them(values):
     assert parse_addresses(text)[0].to_pylist() == values
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.lists(st.none() | st.binary(min_size=6, max_size=6), max_size=20))
 def test_macs_go_and_come_back(values):
     text = format_macs(pa.array(values, pa.binary(6)))
