@@ -43,7 +43,7 @@ def run_once(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env={**_usual_environment(), **(environment or {})},
             cwd=folder,
             preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
         )
@@ -89,6 +89,11 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
         values = [getattr(run, name) for run in good]
         figures[name] = {"min": min(values), "median": median(values), "max": max(values)}
     return figures | {"each": [_without_text(run) for run in good], "last_line": good[-1].last_line}
+
+
+def _usual_environment() -> dict[str, str]:
+    """Ours, but Python may keep its compiled modules, as it does on every other machine."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _without_text(run: Run) -> dict[str, Any]:

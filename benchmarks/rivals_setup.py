@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .captures import FOLDER
 from .contenders import CIC_VENV, VENV
 
-PACKAGES = ("nfstream==6.6.0", "dpkt==1.9.8", "scapy==2.8.0", "netflow==0.12.2", "netflume==0.6.0")
+PACKAGES = ("nfstream==6.6.0", "dpkt==1.9.8", "scapy==2.8.0")
+DECODERS = FOLDER / "decoders"  # pure Python, imported beside ours
+DECODER_PACKAGES = ("netflow==0.12.2", "netflume==0.6.0")
 
 
 def set_up_rivals() -> list[str]:
@@ -15,6 +18,9 @@ def set_up_rivals() -> list[str]:
     problems = []
     if not (VENV / "bin" / "python").exists():
         problems += _make(VENV, sys.executable, *PACKAGES)
+    if not DECODERS.exists():
+        words = ["-m", "pip", "install", "-q", "--no-deps", "--target", str(DECODERS), *DECODER_PACKAGES]
+        problems += _run(DECODERS, [str(VENV / "bin" / "python"), *words])
     newer = _python_for_cicflowmeter()
     if not (CIC_VENV / "bin" / "python").exists():
         if newer is None:
@@ -25,14 +31,17 @@ def set_up_rivals() -> list[str]:
 
 
 def _make(folder: Path, python: str, *packages: str) -> list[str]:
-    for command in (
-        [python, "-m", "venv", str(folder)],
-        [str(folder / "bin/python"), "-m", "pip", "install", "-q", *packages],
-    ):
+    interpreter = str(folder / "bin" / "python")
+    return _run(folder, [python, "-m", "venv", str(folder)], [interpreter, "-m", "pip", "install", "-q", *packages])
+
+
+def _run(folder: Path, *commands: list[str]) -> list[str]:
+    for command in commands:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             shutil.rmtree(folder, ignore_errors=True)
-            return [f"{' '.join(packages)}: {result.stderr.strip().splitlines()[-1] if result.stderr else 'failed'}"]
+            lines = result.stderr.strip().splitlines()
+            return [f"{folder.name}: {lines[-1] if lines else 'could not be made'}"]
     return []
 
 

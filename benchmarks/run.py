@@ -21,10 +21,11 @@ from typing import Any
 
 from . import captures
 from .captures import FOLDER, REPOSITORY, Capture
-from .contenders import PORT, RIVALS, VENV, Contender, contenders
+from .contenders import PORT, RIVALS, Contender, contenders
 from .machine import load, machine_class, our_versions
 from .measure import Run, run_once, summarise
-from .rivals_setup import set_up_rivals
+from .nfcapd import measure_nfcapd
+from .rivals_setup import DECODERS, set_up_rivals
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PARTS = ("process", "engine", "memory", "cold", "records")
@@ -204,15 +205,22 @@ def _cold(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _records(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Export datagrams: the work of `benchmarks/netflow_decode.py`, taken over as it is."""
-    if not (REPOSITORY / "benchmarks" / "netflow_decode.py").exists():
-        return {"failed": "benchmarks/netflow_decode.py is not there"}
-    command = [sys.executable, "-m", "benchmarks.netflow_decode", "--rivals", str(VENV / "bin/python")]
-    run = run_once([*command, "--quick"] if arguments.quick else command, timeout_s=1_800)
-    print(f"records: {run.wall_s:.1f} s {run.error}", flush=True)
-    if run.exit_code:
-        return {"failed": run.error}
-    return {"measured": json.loads(run.last_line)}
+    """Export datagrams: `benchmarks/netflow_decode.py` beside the decoders of PyPI, and nfcapd on the same streams."""
+    script = Path("benchmarks") / "netflow_decode.py"
+    if not script.exists():
+        return {"failed": f"{script} is not there"}
+    count = 100_000 if arguments.quick else 1_000_000
+    words = [sys.executable, str(script), "--records", str(count), "--repeats", "1" if arguments.quick else "7"]
+    environment = {**os.environ, "PYTHONPATH": str(DECODERS)}
+    result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1_800, env=environment)
+    if result.returncode:
+        return {"failed": (result.stderr.strip().splitlines() or ["failed"])[-1]}
+    collectors = [measure_nfcapd(version, count) for version in (5, 9, 10)] if shutil.which("nfcapd") else []
+    return {
+        "measured": json.loads(result.stdout),
+        "nfcapd": collectors,
+        "command": f"python {script} --records {count}",
+    }
 
 
 def _described(capture: Capture) -> dict[str, Any]:
