@@ -1,5 +1,6 @@
 """The way in: any paths → the flow table, each input read by the source that recognises its content."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,11 @@ def scan(
     """
     settings = settings or SourceSettings()
     inputs = [CountedInput(item) for item in gather_inputs(paths)]
-    chosen = recognise_inputs(inputs, settings)
+    asked = [paths] if isinstance(paths, str | os.PathLike) else paths
+    chosen, passed_over = recognise_inputs(inputs, settings, named={os.fspath(path) for path in asked})
     if state is not None and set(chosen) != {"packets"}:
         raise SettingError("reading: a meter state goes with capture files only", hint="leave `--state` out")
-    return Scan(chosen, settings, where=where, asn=asn, geo=geo, state=state)
+    return Scan(chosen, passed_over, settings, where=where, asn=asn, geo=geo, state=state)
 
 
 class Scan:
@@ -62,6 +64,7 @@ class Scan:
     def __init__(
         self,
         chosen: "dict[str, list[Recognised]]",
+        passed_over: dict[str, str],
         settings: SourceSettings,
         *,
         where: str | None,
@@ -72,6 +75,7 @@ class Scan:
         self.recognised = {item.input.name: item.words for items in chosen.values() for item in items}
         self._inputs = [item.input for items in chosen.values() for item in items]
         self._sources = [_open_source(name, items, settings, state) for name, items in chosen.items()]
+        self.passed_over = passed_over
         self._where = where
         self._asn = asn
         self._geo = geo
@@ -82,6 +86,9 @@ class Scan:
         """What was read so far and where it went, over all sources."""
         total = merged_account([source.account for source in self._sources])
         total.recognised = dict(self.recognised)
+        if self.passed_over:
+            total.notes["unrecognised-files"] = len(self.passed_over)
+            total.details["unrecognised"] = dict(self.passed_over)
         if self._filtered:
             total.notes["rows-filtered"] = self._filtered
         return total
@@ -131,16 +138,25 @@ class Recognised:
         self.words = words
 
 
-def recognise_inputs(inputs: Sequence[CountedInput], settings: SourceSettings) -> dict[str, list[Recognised]]:
-    """Inputs by the name of the source that reads them. One that nobody recognises is an error."""
+def recognise_inputs(
+    inputs: Sequence[CountedInput], settings: SourceSettings, *, named: set[str]
+) -> tuple[dict[str, list[Recognised]], dict[str, str]]:
+    """Inputs by the name of the source that reads them, and what nobody reads with what it looks like.
+
+    That is an error for an input that was named; what a folder holds beside its records is passed over, and counted.
+    """
     sources = {name: SOURCES.load(name) for name in SOURCES.names()}
     found: dict[str, list[Recognised]] = {}
+    passed_over: dict[str, str] = {}
     for item in inputs:
         head = item.head()
         claims = {name: words for name, source in sources.items() if (words := source.recognise(head))}
         claims = {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
         if not claims and settings.tables.map:
             claims = {"tables": f"a table, by the column map `{settings.tables.map}`"}
+        if not claims and item.name not in named and len(inputs) > 1:
+            passed_over[item.name] = _what_it_looks_like(head.data)
+            continue
         if not claims:
             raise UnrecognisedInput(
                 f"reading: `{item.name}` is nothing that Flowlore reads ({_what_it_looks_like(head.data)})",
@@ -149,8 +165,13 @@ def recognise_inputs(inputs: Sequence[CountedInput], settings: SourceSettings) -
             )
         name = min(claims, key=lambda name: (name not in PREFERENCE, name))
         found.setdefault(name, []).append(Recognised(item, claims[name]))
+    if not found:
+        raise UnrecognisedInput(
+            f"reading: none of {len(inputs)} files is anything that Flowlore reads",
+            hint=f"the first is `{inputs[0].name}` ({passed_over[inputs[0].name]}); `flowlore plugins` lists the sources",
+        )
     order = [name for name in READING_ORDER if name in found]
-    return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+    return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}, passed_over
 
 
 def merged_account(accounts: Sequence[Account]) -> Account:
@@ -164,7 +185,14 @@ def merged_account(accounts: Sequence[Account]) -> Account:
         total.flows += account.flows
         total.skipped.update(account.skipped)
         total.notes.update(account.notes)
-        total.details.update(account.details)
+        for name, value in account.details.items():
+            mine = total.details.get(name)
+            if isinstance(mine, list) and isinstance(value, list):
+                total.details[name] = mine + value
+            elif isinstance(mine, dict) and isinstance(value, dict):
+                total.details[name] = mine | value
+            else:
+                total.details[name] = value
     return total
 
 

@@ -1,6 +1,7 @@
 """Capture files and live interfaces as sources."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,7 +40,9 @@ class PacketSource:
         self.account.packets += captures.skipped.total()
         self.account.skipped.update(captures.skipped)
         self.account.notes.update(captures.notes)
-        self.account.details["interfaces"] = captures.interfaces
+        self.account.details["interfaces"] = {
+            name: [asdict(interface) for interface in interfaces] for name, interfaces in captures.interfaces.items()
+        }
 
 
 class LiveSource:

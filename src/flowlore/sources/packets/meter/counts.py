@@ -16,10 +16,12 @@ from .layout import (
 )
 from .lifetime import ACK, CWR, ECE, FIN, RST, SYN, TCP, URG
 
+OLD, IN_ORDER, JUMPED = range(3)  # how the payload of a packet follows that of its direction
+
 
 @inlined
-def count_packet(tables: Tables, slot: Number, packet: Record, forward: bool, limits: Limits) -> bool:
-    """Count one packet in its flow. Whether its payload is the next in order, so that names may be read from it."""
+def count_packet(tables: Tables, slot: Number, packet: Record, forward: bool, limits: Limits) -> Number:
+    """Count one packet in its flow. How its payload follows that of its direction."""
     flow = tables.flows[slot]
     side = tables.sides[2 * slot + (0 if forward else 1)]
     now = packet.time_ns
@@ -33,12 +35,12 @@ def count_packet(tables: Tables, slot: Number, packet: Record, forward: bool, li
         append_packet(tables, flow, packet, gap if flow.series_count > 0 else 0, 1 if forward else -1)
     _count_sizes_and_gaps(side, packet, now)
     if packet.protocol == TCP:
-        in_order = _count_sequence(side, packet)
+        order = _count_sequence(side, packet)
         _count_tcp(flow, side, packet, forward, now)
-        side.packets += 1
-        return in_order
-    side.packets += 1
-    return True
+        side.packets += np.uint64(1)
+        return order
+    side.packets += np.uint64(1)
+    return IN_ORDER
 
 
 @inlined
@@ -113,11 +115,11 @@ def _count_tcp(flow: Record, side: Record, packet: Record, forward: bool, now: N
 
 
 @inlined
-def _count_sequence(side: Record, packet: Record) -> bool:
-    """Retransmissions and late arrivals by sequence number, modulo 2^32. Whether the payload is the next in order."""
+def _count_sequence(side: Record, packet: Record) -> Number:
+    """Retransmissions and late arrivals by sequence number, modulo 2^32."""
     flags = packet.tcp_flags
     if flags & RST:
-        return False
+        return OLD
     length = packet.payload_bytes + np.uint32((flags >> 1) & 1) + np.uint32(flags & 1)
     start = np.uint32(packet.sequence)
     end = np.uint32(start + length)
@@ -126,27 +128,27 @@ def _count_sequence(side: Record, packet: Record) -> bool:
         side.next_sequence = end
         side.hole_start = end
         side.hole_end = end
-        return True
+        return IN_ORDER
     if length == 0:
-        return False
+        return OLD
     ahead = np.int32(np.uint32(start - side.next_sequence))
     if ahead >= 0:
         if ahead > 0:
             side.hole_start = side.next_sequence
             side.hole_end = start
         side.next_sequence = end
-        return bool(ahead == 0)
+        return IN_ORDER if ahead == 0 else JUMPED
     if np.int32(np.uint32(start - side.hole_start)) >= 0 and np.int32(np.uint32(end - side.hole_end)) <= 0:
         side.out_of_order += 1
         if start == side.hole_start:
             side.hole_start = end
         elif end == side.hole_end:
             side.hole_end = start
-        return False
+        return OLD
     if np.int32(np.uint32(end - side.next_sequence)) <= 0:
         is_probe = packet.payload_bytes <= 1 and ahead == -1  # keep-alive: the last byte again, or none
         if packet.payload_bytes > 0 and not is_probe:
             side.retransmitted += 1
     else:
         side.next_sequence = end
-    return False
+    return OLD

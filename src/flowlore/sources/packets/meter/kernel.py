@@ -4,7 +4,7 @@ import numpy as np
 
 from ....flows.compiled import borrowing, inlined, kernel, prefetch
 from ..layout import Bytes, Links, Number, Record, Records, Words
-from .counts import count_packet
+from .counts import IN_ORDER, OLD, count_packet
 from .layout import (
     EVICTED_FLOWS,
     OPEN_FLOWS,
@@ -29,7 +29,7 @@ from .lifetime import (
     slice_reason,
 )
 from .slots import cut_slice, end_flow, index_entry, open_flow, same_key
-from .sniffing import sniff_payload
+from .sniffing import sniff_payload, stop_sniffing
 
 LOOK_AHEAD = 16  # packets whose place in the tables is asked for before their turn
 EVICTION_LOOKS = 64  # flows among which the longest silent is ended when there are too many
@@ -54,12 +54,15 @@ def meter_packets(tables: Tables, packets: Records, captures: Links, data: Bytes
             continue
         tables.numbers[PACKETS_METERED] += 1
         slot, forward = _flow_of(tables, packet, captures[place] if len(captures) > 1 else captures[0], limits)
-        in_order = count_packet(tables, slot, packet, forward, limits)
+        order = count_packet(tables, slot, packet, forward, limits)
         if packet.payload_captured > 0:
             if limits.payload_bytes > 0:
                 _keep_payload(tables, 2 * slot + (0 if forward else 1), packet, data, limits.payload_bytes)
-            if limits.names != 0 and in_order and not tables.flows[slot].state & STATE_SNIFFED:
-                sniff_payload(tables, slot, packet, forward, data)
+            if limits.names != 0 and order != OLD and not tables.flows[slot].state & STATE_SNIFFED:
+                if order == IN_ORDER:
+                    sniff_payload(tables, slot, packet, forward, data)
+                else:
+                    stop_sniffing(tables, tables.flows[slot])
 
 
 @inlined

@@ -4,6 +4,7 @@ import numpy as np
 
 from ....flows.compiled import kernel
 from ..layout import Bytes, Number, Record
+from ..names.notes import MEMORY_USED, PAYLOAD_CUT
 from ..names.sniff import sniff
 from ..names.tags import DNS_ANSWER, MORE
 from .chains import append_items, take_block
@@ -34,6 +35,7 @@ def sniff_payload(tables: Tables, slot: Number, packet: Record, forward: bool, d
         for note in range(ASSEMBLY_NOTES):
             tables.assembly_notes[note] = 0
     flow.sniffed += np.uint8(1)
+    tables.assembly_notes[entry * ASSEMBLY_NOTES + PAYLOAD_CUT] = packet.payload_captured < packet.payload_bytes
     verdict, written = sniff(
         data,
         packet.payload_start,
@@ -52,8 +54,14 @@ def sniff_payload(tables: Tables, slot: Number, packet: Record, forward: bool, d
         if entry == 0:
             _keep_assembly(tables, flow)
     else:
-        flow.state |= STATE_SNIFFED
-        free_assembly(tables, flow)
+        stop_sniffing(tables, flow)
+
+
+@kernel
+def stop_sniffing(tables: Tables, flow: Record) -> None:
+    """Ask no more about a flow: all was read, or bytes are missing, and nothing is guessed across a hole."""
+    flow.state |= STATE_SNIFFED
+    free_assembly(tables, flow)
 
 
 @kernel
@@ -75,7 +83,7 @@ def _keep_assembly(tables: Tables, flow: Record) -> None:
         flow.state |= STATE_SNIFFED
         return
     flow.assembly = entry
-    for byte in range(ASSEMBLY_BYTES):
+    for byte in range(min(tables.assembly_notes[MEMORY_USED], ASSEMBLY_BYTES)):
         tables.assembly[entry * ASSEMBLY_BYTES + byte] = tables.assembly[byte]
     for note in range(ASSEMBLY_NOTES):
         tables.assembly_notes[entry * ASSEMBLY_NOTES + note] = tables.assembly_notes[note]

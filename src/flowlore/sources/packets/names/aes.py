@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import number32
-from .kernel import kernel
 
 BLOCK_BYTES = 16
 ROUNDS = 10

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes
-from .kernel import kernel
 
 
 @kernel

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes, number8, number16, number32
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_app, put_number, put_text
-from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     CODE_WRITTEN,

@@ -1,10 +1,10 @@
 """DTLS: handshake messages arrive as numbered pieces; the hello is put together from those that come in order."""
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes, number16, number24
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_DATAGRAMS, SERVER_HELLO, read_client_hello, read_server_hello
 from .items import put_app
-from .kernel import kernel
 from .notes import APP_WRITTEN, CLIENT_READ, COLLECTED, FLAGS, FORWARD, MEMORY_USED, REVERSE, SIDE
 from .tags import APP_PROTOCOLS, DONE, MORE
 

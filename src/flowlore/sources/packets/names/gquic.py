@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import number8, number32
 from .http import begins_with
 from .items import put_server_name, put_text
-from .kernel import kernel
 from .notes import FLAGS, SNI_WRITTEN
 from .tags import USER_AGENT
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from .bytes import copy_bytes
-from .kernel import kernel
 from .room import room
 from .sha256 import BLOCK_BYTES, DIGEST_BYTES, sha256
 

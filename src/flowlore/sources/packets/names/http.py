@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes
 from .items import put_app, put_server_name, put_text
-from .kernel import kernel
 from .notes import (
     AGENT_WRITTEN,
     CLIENT_READ,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from .bytes import copy_bytes
-from .kernel import kernel
 from .tags import APP_PROTOCOL, SERVER_NAME, SERVER_NAME_FROM
 
 LONGEST_TEXT = 255

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from .bytes import number8, number16, number24, number32
 from .http import begins_with
-from .kernel import kernel
 from .tags import APP_PROTOCOLS
 
 APP_STUN = APP_PROTOCOLS.index("stun")

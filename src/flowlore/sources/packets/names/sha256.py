@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from ....flows.compiled import kernel
 from ..layout import Bytes
-from .kernel import kernel
 from .room import room
 
 Words = npt.NDArray[np.uint32]

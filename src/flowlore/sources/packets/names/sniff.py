@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import Bytes, Counts
 from .dhcp import sniff_dhcp, sniff_dhcp6
 from .dns import dns_app, sniff_dns, sniff_dns_stream
@@ -19,7 +19,6 @@ from .http import (
     sniff_http,
 )
 from .items import put_app
-from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     BANNER,
@@ -60,7 +59,7 @@ NOTES = 16
 OUT_BYTES = 2048
 
 
-@compiled
+@borrowing
 def sniff(
     data: Bytes,
     start: int,

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes
 from .http import begins_with, find_newline
 from .items import LONGEST_TEXT, put_app, put_text
-from .kernel import kernel
 from .notes import APP_WRITTEN, COLLECTED, FLAGS, MEMORY_USED, OTHER_COLLECTED
 from .tags import APP_PROTOCOLS, DONE, MORE, SSH_CLIENT, SSH_SERVER
 

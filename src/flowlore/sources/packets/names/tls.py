@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes, number16, number24
 from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_TCP, SERVER_HELLO, read_client_hello, read_server_hello
 from .items import put_app, put_number
-from .kernel import kernel
 from .notes import (
     APP_WRITTEN,
     CLIENT_READ,
