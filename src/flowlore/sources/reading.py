@@ -166,9 +166,10 @@ def recognise_inputs(
         name = min(claims, key=lambda name: (name not in PREFERENCE, name))
         found.setdefault(name, []).append(Recognised(item, claims[name]))
     if not found:
+        first = inputs[0].name
         raise UnrecognisedInput(
             f"reading: none of {len(inputs)} files is anything that Flowlore reads",
-            hint=f"the first is `{inputs[0].name}` ({passed_over[inputs[0].name]}); `flowlore plugins` lists the sources",
+            hint=f"the first is `{first}` ({passed_over[first]}); `flowlore plugins` lists the sources",
         )
     order = [name for name in READING_ORDER if name in found]
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}, passed_over
