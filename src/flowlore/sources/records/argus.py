@@ -15,7 +15,7 @@ from .columns import as_integers, as_ports, text_or_null
 from .mappedrows import MappedRows, part_of
 from .settings import ArgusSettings
 from .tables import read_separated
-from .text import line_blocks, read_delimited
+from .text import distinct, line_blocks, read_delimited
 
 ICMP = (1, 58)
 REQUIRED = ("StartTime", "Dur", "Proto", "SrcAddr", "Sport", "Dir", "DstAddr", "Dport", "State", "TotPkts", "TotBytes")
@@ -99,5 +99,5 @@ def _header(data: bytes) -> list[str] | None:
     line = data.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
     if not line.startswith(b"StartTime,") or len(line) > 4096:
         return None
-    header = read_separated(line.decode(errors="replace"), ",")
+    header = distinct(read_separated(line.decode(errors="replace"), ","))
     return header if set(REQUIRED) <= set(header) else None

@@ -184,6 +184,9 @@ def parse_map(text: str, where: str) -> ColumnMap:
     for key in ("recognised_by", "known", "positions", "null_values", "icmp_type_code"):
         if key in table:
             table[key] = _texts(table[key], f"{where}, `{key}`")
+    positions = table.get("positions", ())
+    if len(set(positions)) < len(positions):
+        raise SettingError(f"tables: {where}, `positions` has a name twice", hint="each column needs a name of its own")
     stem = Path(where).name.removesuffix(".toml")
     table.setdefault("name", stem)
     table.setdefault("title", table["name"])

@@ -18,7 +18,7 @@ from ..source import Account, Head, Input
 from .columns import as_addresses, as_floats, as_instants, as_integers, as_macs
 from .rows import flow_rows, note_unreadable
 from .tables import PARQUET_MAGIC, SCHEMA_VERSION_KEY, seekable
-from .text import line_blocks, read_delimited, read_json_lines
+from .text import distinct, line_blocks, read_delimited, read_json_lines
 
 ROWS_PER_BATCH = 65_536
 FIRST_COLUMNS = "start,duration_ns,part,src_ip,"
@@ -88,7 +88,7 @@ class FlowsSource:
             if form == "CSV":
                 if not header:
                     end = block.find(b"\n") + 1
-                    header, block = block[:end].decode().strip("\ufeff\n").split(","), block[end:]
+                    header, block = distinct(block[:end].decode().strip("\ufeff\n").split(",")), block[end:]
                 if not block:
                     continue
                 frame, skipped = read_delimited(block, header, ",", quoted=True, null_values=[""])

@@ -26,7 +26,7 @@ from .mappedrows import part_of
 from .pairing import Pairer
 from .settings import NfdumpSettings
 from .tables import read_separated
-from .text import line_blocks, read_delimited
+from .text import distinct, line_blocks, read_delimited
 
 MAGICS = (b"\x0c\xa5", b"\xa5\x0c")  # of nfcapd files, written by either byte order
 VERSIONS = (1, 2)
@@ -252,7 +252,7 @@ def _header(data: bytes) -> list[str] | None:
     line = data.split(b"\n", 1)[0].strip()
     if not line.startswith((b"ts,", b"firstSeen,")) or len(line) > 4096:
         return None
-    header = read_separated(line.decode(errors="replace"), ",")
+    header = distinct(read_separated(line.decode(errors="replace"), ","))
     have = set(header)
     return header if all(have & set(NAMES[meaning]) for meaning in REQUIRED) else None
 

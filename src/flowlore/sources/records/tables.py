@@ -18,7 +18,7 @@ from ..source import Account, Head, Input
 from .columnmaps import ColumnMap, load_map, plain, recognise_header, shipped_maps
 from .mappedrows import MappedRows, part_of
 from .settings import TablesSettings
-from .text import line_blocks, read_delimited
+from .text import distinct, line_blocks, read_delimited
 
 PARQUET_MAGIC = b"PAR1"
 SEPARATORS = ",\t;|"
@@ -187,11 +187,11 @@ def _recognised_text(data: bytes) -> _Layout | None:
         return None
     found = recognise_header(header)
     if found is not None:
-        return _Layout(separator, _distinct(header), found, True)
+        return _Layout(separator, distinct(header), found, True)
     for column_map in shipped_maps().values():
         if column_map.automatic and _fits_positions(column_map, header):
             return _Layout(separator, list(column_map.positions), column_map, False)
-    return _Layout(separator, _distinct(header), None, True)
+    return _Layout(separator, distinct(header), None, True)
 
 
 def _with_map(layout: _Layout, column_map: ColumnMap) -> _Layout:
@@ -216,16 +216,6 @@ def _fits_positions(column_map: ColumnMap, fields: list[str]) -> bool:
         except ValueError:
             return False
     return True
-
-
-def _distinct(header: list[str]) -> list[str]:
-    """Names made distinct, as two columns of one name cannot be told apart: the second is `name.2`."""
-    seen: dict[str, int] = {}
-    names = []
-    for name in header:
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
-    return names
 
 
 def _is_flow_table(head: Head) -> bool:

@@ -105,6 +105,21 @@ def split_comments(block: bytes) -> Iterator[tuple[bool, bytes]]:
         place = end
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names without blanks around them, made distinct: the second `name` becomes `name.2`."""
+    seen: Counter[str] = Counter()
+    taken = {name.strip() for name in names}
+    found = []
+    for name in (name.strip() for name in names):
+        seen[name] += 1
+        spelled = name
+        while seen[name] > 1 and (spelled := f"{name}.{seen[name]}") in taken:
+            seen[name] += 1
+        taken.add(spelled)
+        found.append(spelled)
+    return found
+
+
 def _clean(block: bytes) -> bytes:
     if not block:
         return b""

@@ -10,7 +10,7 @@ from typing import IO
 import polars as pl
 
 from .columns import text_or_null
-from .text import line_blocks, read_delimited, read_json_lines, split_comments
+from .text import distinct, line_blocks, read_delimited, read_json_lines, split_comments
 
 NO_HEADER = "no-header"  # lines of a TSV log before any `#fields`
 OTHER_LOG = "other-log"  # lines of another log in a stream of several
@@ -72,7 +72,7 @@ class _Header:
             return
         name, *values = line[1:].split(self.separator)
         if name == "fields":
-            self.fields = _distinct([*values[:-1], *values[-1].split(GLUE)] if values else [])
+            self.fields = distinct([*values[:-1], *values[-1].split(GLUE)] if values else [])
         elif values and name == "set_separator":
             self.set_separator = values[0] or ","
         elif values and name == "empty_field":
@@ -199,12 +199,3 @@ def _only_wanted(frame: pl.DataFrame, wanted: Sequence[str]) -> pl.DataFrame:
     return frame.select(
         pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in wanted
     )
-
-
-def _distinct(names: list[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    found = []
-    for name in (name.strip() for name in names):
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
-    return found

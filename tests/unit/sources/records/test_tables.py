@@ -98,6 +98,7 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
         ("[columns]\nstart = {column = 'a', unit = 'h'}", "has the unit `h`"),
         ("[columns]\npacket_direction = {column = 'a', take = 'half'}", "takes `half`"),
         ("titel = 'x'\n[columns]\nsrc_ip = 'a'", "unknown key `titel`"),
+        ("positions = ['a', 'a']\n[columns]\nsrc_ip = 'a'", "has a name twice"),
         ("title = 'x'", "has no table"),
         ("columns = [", "is not TOML"),
     ],
