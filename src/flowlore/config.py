@@ -1,17 +1,14 @@
 """Every stage's settings put together into one pipeline, and every registry in one list."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .registry import Registry
-from .sources.datasets.settings import DatasetSettings
 from .sources.settings import SourceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineConfig(SourceSettings):
     """All settings of a run. It may be given wherever `SourceSettings` are wanted."""
-
-    datasets: DatasetSettings = field(default_factory=DatasetSettings)
 
 
 def registries() -> list[Registry]:

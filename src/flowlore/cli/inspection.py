@@ -57,15 +57,15 @@ def print_exporters(inspection: Inspection) -> None:
     if not exporters:
         print("no exporters: the inputs hold no NetFlow, IPFIX or sFlow")
         return
-    rows = (
-        exporters
-        if isinstance(exporters, list)
-        else [{"exporter": key, **_as_dict(one)} for key, one in exporters.items()]
+    headings = list(
+        dict.fromkeys(key for row in exporters for key, one in row.items() if not isinstance(one, list | dict))
     )
-    headings = list(dict.fromkeys(key for row in rows for key, one in row.items() if not isinstance(one, list | dict)))
-    print_table(
-        [one.replace("_", " ") for one in headings], [[_cell(row.get(key)) for key in headings] for row in rows]
-    )
+    rows = [[_cell(row.get(key)) for key in headings] for row in exporters]
+    print_table([one.replace("_", " ") for one in headings], rows)
+    for row in exporters:
+        for template in row.get("templates", ()):
+            fields = ", ".join(template["fields"])
+            print(printable(f"{row['exporter']} domain {row['domain']}, template {template['id']}: {fields}"))
 
 
 def _print_ranking(title: str, ranking: Ranking, keys: list[str]) -> None:
@@ -81,10 +81,6 @@ def _print_ranking(title: str, ranking: Ranking, keys: list[str]) -> None:
     print_table([title, "flows", "packets", "bytes"], rows, numbers=(1, 2, 3))
     if ranking.distinct > ROWS:
         print(f"… and {'at least ' if ranking.approximate else ''}{ranking.distinct - ROWS:,} more")
-
-
-def _as_dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {"value": value}
 
 
 def _cell(value: Any) -> str:

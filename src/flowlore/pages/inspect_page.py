@@ -16,6 +16,7 @@ BYTE_KIND_WORDS = {
     "mixed": f"bytes of several kinds ({', '.join(BYTE_KINDS)})",
 }
 ROWS = 12
+EXPORTERS = 40
 
 
 def inspect_page(inspection: Inspection, title: str) -> str:
@@ -67,6 +68,7 @@ def _cards(inspection: Inspection) -> Iterator[str]:
     if rankings["queries"].rows:
         yield card("DNS questions", _ranked(rankings["queries"], ["dns_query"], "flows"))
     yield from _further(rankings)
+    yield from _exporters(inspection.account.details.get("exporters", []))
     yield from _accounts(inspection)
 
 
@@ -83,6 +85,32 @@ def _further(rankings: dict[str, Ranking]) -> Iterator[str]:
     for name, (title, keys) in titles.items():
         if rankings[name].rows:
             yield card(title, _ranked(rankings[name], keys, "flows"), aside=_how_many(rankings[name]))
+
+
+def _exporters(exporters: list[dict[str, Any]]) -> Iterator[str]:
+    """What exporters sent, what went missing, and how their records look."""
+    if not exporters:
+        return
+    columns = ["datagrams", "records", "missing", "sequence_gaps", "template_changes"]
+    cells = [
+        [
+            f"{one['exporter']} · {one['version']} · domain {one['domain']}",
+            *(count_words(one[name]) for name in columns),
+        ]
+        for one in exporters[:EXPORTERS]
+    ]
+    headings = ["exporter", *(name.replace("_", " ") for name in columns)]
+    yield card("What exporters sent", table(headings, cells), width="wide", aside=f"{len(exporters):,} in all")
+    templates = [
+        [
+            f"{one['exporter']} · {template['id']} · {', '.join(template['fields'])}",
+            duration_words(template["age_s"] * 1e9),
+        ]
+        for one in exporters[:EXPORTERS]
+        for template in one["templates"]
+    ]
+    if templates:
+        yield card("Templates", table(["exporter, template, fields", "age"], templates[:EXPORTERS]), width="wide")
 
 
 def _accounts(inspection: Inspection) -> Iterator[str]:

@@ -13,7 +13,7 @@ from . import SOURCES
 from .inputs import PathLike, gather_inputs
 from .metering import CountedInput
 from .settings import SourceSettings
-from .source import Account, Input
+from .source import Account, Head, Input
 
 PREFERENCE = ("netflow", "sflow")  # where two recognise one input (export traffic in a capture), these come first
 READING_ORDER = ("packets", "netflow", "sflow")  # the rest follow by name
@@ -145,13 +145,11 @@ def recognise_inputs(
 
     That is an error for an input that was named; what a folder holds beside its records is passed over, and counted.
     """
-    sources = {name: SOURCES.load(name) for name in SOURCES.names()}
     found: dict[str, list[Recognised]] = {}
     passed_over: dict[str, str] = {}
     for item in inputs:
         head = item.head()
-        claims = {name: words for name, source in sources.items() if (words := source.recognise(head))}
-        claims = {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
+        claims = _claims(head, settings)
         if not claims and settings.tables.map:
             claims = {"tables": f"a table, by the column map `{settings.tables.map}`"}
         if not claims and item.name not in named and len(inputs) > 1:
@@ -201,6 +199,19 @@ def _open_source(name: str, items: list[Recognised], settings: SourceSettings, s
     inputs: list[Input] = [item.input for item in items]
     source = SOURCES.load(name)
     return source(inputs, settings, state=state) if state is not None else source(inputs, settings)
+
+
+def _claims(head: Head, settings: SourceSettings) -> dict[str, str]:
+    """Sources that want the input, and in which words. Of a capture only those are asked that read it as records."""
+    claims: dict[str, str] = {}
+    names = SOURCES.names()
+    for name in sorted(names, key=lambda name: name != "packets"):
+        if "packets" in claims and name not in PREFERENCE:
+            continue
+        words = SOURCES.load(name).recognise(head)
+        if words:
+            claims[name] = words
+    return {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
 
 
 def _is_wanted(name: str, claims: dict[str, str], settings: SourceSettings) -> bool:

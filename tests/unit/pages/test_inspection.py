@@ -121,6 +121,16 @@ def test_the_page_is_whole_safe_and_needs_no_network() -> None:
     assert unclosed(page) == []
 
 
+def test_exporters_and_their_templates_are_on_the_page() -> None:
+    template = {"id": 256, "fields": ["octetDeltaCount", "packetDeltaCount"], "options": False, "age_s": 90.0}
+    counts = {"datagrams": 1200, "records": 36_000, "missing": 17, "sequence_gaps": 2, "template_changes": 0}
+    exporter = {"exporter": "192.0.2.7", "version": "IPFIX", "domain": 5, **counts, "templates": [template]}
+    page = inspect_page(inspected(three_flows(), account=Account(details={"exporters": [exporter]})), "exports")
+    for words in ("192.0.2.7 · IPFIX · domain 5", "36,000", "octetDeltaCount, packetDeltaCount", "1 min 30 s"):
+        assert words in page
+    assert unclosed(page) == []
+
+
 def unclosed(page: str) -> list[str]:
     """Tags left open, or closed in the wrong order."""
     stack: list[str] = []

@@ -58,24 +58,28 @@ class PacketPipeline:
         for chunk in chunks:
             names = self._know_captures(chunk)
             for start in range(0, len(chunk.frames), FRAMES_AT_ONCE):
-                frames = chunk.frames[start : start + FRAMES_AT_ONCE]
-                packets, clock_ns = self._parse(chunk.data, frames)
+                packets = self._parse(chunk.data, chunk.frames[start : start + FRAMES_AT_ONCE])
                 captures = names if len(names) == 1 else names[start : start + FRAMES_AT_ONCE]
-                self.meter.feed(packets, captures, chunk.data)
-                yield from self._counted(self.meter.settle([], clock_ns))
+                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"], self.meter.clock_ns):
+                    yield from self._counted(self.meter.advance(opening_ns))
+                    self.meter.feed(packets[first:stop], _part(captures, first, stop), chunk.data)
+                    yield from self._counted(self.meter.settle([], closing_ns))
             yield from self._after(chunk)
 
     def _overlapped(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
         """While the shards meter one chunk, this thread reads and parses the next."""
-        running, clock_ns = None, -1
+        running, clock_ns = None, self.meter.clock_ns
         for chunk in chunks:
             names = self._know_captures(chunk)
             for start in range(0, max(len(chunk.frames), 1), MAX_PACKETS):
-                packets, next_clock_ns = self._parse(chunk.data, chunk.frames[start : start + MAX_PACKETS])
-                if running is not None:
-                    yield from self._counted(self.meter.settle(running, clock_ns))
+                packets = self._parse(chunk.data, chunk.frames[start : start + MAX_PACKETS])
                 captures = names if len(names) == 1 else names[start : start + MAX_PACKETS]
-                running, clock_ns = self.meter.feed(packets, captures, chunk.data), next_clock_ns
+                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"], clock_ns):
+                    if running is not None:
+                        yield from self._counted(self.meter.settle(running, clock_ns))
+                    yield from self._counted(self.meter.advance(opening_ns))
+                    running = self.meter.feed(packets[first:stop], _part(captures, first, stop), chunk.data)
+                    clock_ns = closing_ns
             if chunk.now_ns is not None:  # live: nothing may wait for the next chunk
                 yield from self._counted(self.meter.settle(running or [], clock_ns))
                 running = None
@@ -83,7 +87,7 @@ class PacketPipeline:
         if running is not None:
             yield from self._counted(self.meter.settle(running, clock_ns))
 
-    def _parse(self, data: Bytes, frames: Records) -> tuple[Records, int]:
+    def _parse(self, data: Bytes, frames: Records) -> Records:
         packets = self._rings[self._turn][: len(frames)]
         self._turn = (self._turn + 1) % len(self._rings)
         parse_frames(
@@ -96,7 +100,7 @@ class PacketPipeline:
             self._settings.tunnels == "inner",
         )
         self._verdicts += np.bincount(packets["verdict"], minlength=len(REASONS))
-        return packets, int(packets["time_ns"].max(initial=-1))
+        return packets
 
     def _after(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         if chunk.now_ns is not None:
@@ -127,3 +131,7 @@ class PacketPipeline:
         account.notes.update(self.meter.notes())
         account.packets = int(self._verdicts.sum())
         account.details["open_flows"] = self.meter.open_flows
+
+
+def _part(captures: Links, first: int, stop: int) -> Links:
+    return captures if len(captures) == 1 else captures[first:stop]

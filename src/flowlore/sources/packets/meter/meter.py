@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
-from ..layout import Bytes, Links, Records
+from ..layout import Bytes, Counts, Links, Records
 from ..settings import MeterSettings
 from .drain import DrainOptions, drain
 from .kernel import end_all, meter_packets, rehash, sweep
@@ -23,6 +24,7 @@ from .layout import (
     PACKETS_METERED,
     SLOTS_USED,
     TIME_BACKWARDS,
+    Limits,
     Tables,
 )
 from .lookups import Lookups, learn_answers, new_lookups
@@ -65,7 +67,7 @@ class Meter:
             community_id=settings.community_id,
             with_series=settings.max_packets > 0,
         )
-        self._swept_ns = -1
+        self._sweep_ns = _time_between_sweeps(self._limits[0])
         self._pool = ThreadPoolExecutor(shards, "meter") if shards > 1 else None
 
     def feed(self, packets: Records, captures: Links, data: Bytes) -> list["Future[None]"]:
@@ -89,11 +91,26 @@ class Meter:
 
     def advance(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
         """End flows that have been silent for too long at `clock_ns`, and hand out what has ended."""
-        self.clock_ns = max(self.clock_ns, clock_ns)
-        if self._sweep_is_due():
-            self._swept_ns = self.clock_ns
+        before, self.clock_ns = self.clock_ns, max(self.clock_ns, clock_ns)
+        if self._turn(before) != self._turn(self.clock_ns):
             yield from self._sweep_all(self.clock_ns - LATENESS_NS)
         yield from self._drain(DRAIN_ROWS)
+
+    def pieces(self, times_ns: Counts, clock_ns: int) -> Iterator[tuple[int, int, int, int]]:
+        """Packets cut where a sweep is due, so that flows end alike however the capture was cut.
+
+        For each piece its first packet, the one after its last, and the clock at its first and its last packet. The
+        clock was at `clock_ns` before; it is the newest time of all packets so far.
+        """
+        newest = int(times_ns.max(initial=clock_ns))
+        if self._turn(newest) == self._turn(clock_ns):
+            yield 0, len(times_ns), clock_ns, newest
+            return
+        clocks = np.maximum(np.maximum.accumulate(times_ns), clock_ns)
+        turns = (clocks - LATENESS_NS) // self._sweep_ns
+        starts = [0, *(np.flatnonzero(np.diff(turns)) + 1).tolist(), len(times_ns)]
+        for start, stop in pairwise(starts):
+            yield start, stop, int(clocks[start]), int(clocks[stop - 1])
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         """End every flow: the input is over."""
@@ -136,13 +153,9 @@ class Meter:
                 rehash(tables.slot_of_key, index)
                 self.tables[shard] = tables._replace(slot_of_key=index)
 
-    def _sweep_is_due(self) -> bool:
-        if self._swept_ns < 0:
-            self._swept_ns = self.clock_ns
-        window_ns = self._limits[0].window_ns
-        if window_ns and self.clock_ns // window_ns != self._swept_ns // window_ns:
-            return True
-        return self.clock_ns - self._swept_ns > self._limits[0].idle_ns // SWEEPS_PER_TIMEOUT
+    def _turn(self, clock_ns: int) -> int:
+        """How many sweeps are due until `clock_ns`."""
+        return (clock_ns - LATENESS_NS) // self._sweep_ns
 
     def _sweep_all(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
         for tables, limits in zip(self.tables, self._limits, strict=True):
@@ -163,3 +176,9 @@ class Meter:
             if tables.numbers[ANSWERS_BYTES]:
                 learn_answers(self.lookups, tables.answers, int(tables.numbers[ANSWERS_BYTES]))
                 tables.numbers[ANSWERS_BYTES] = 0
+
+
+def _time_between_sweeps(limits: Limits) -> int:
+    """A part of the idle timeout, or the window; no less than packets may be late."""
+    pause = limits.idle_ns // SWEEPS_PER_TIMEOUT
+    return max(min(pause, limits.window_ns) if limits.window_ns else pause, LATENESS_NS)
