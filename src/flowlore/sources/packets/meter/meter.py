@@ -33,7 +33,7 @@ from .tables import limits_of, new_index, new_tables
 
 MAX_PACKETS = 32_768  # packets that one call of `feed` may bring
 SWEEP_SLOTS = 32_768  # slots looked at between two drains
-DRAIN_ROWS = 8_192  # finished flows that wait until a batch is made
+DRAIN_ROWS = 4_096  # finished flows that wait until a batch is made
 SWEEPS_PER_TIMEOUT = 4
 LATENESS_NS = 1_000_000_000  # packets this late still find their flow: sweeps are behind the clock by so much
 
