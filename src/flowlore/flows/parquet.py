@@ -15,8 +15,8 @@ from .place import FileInTheMaking, output_errors
 from .schema import arrow_schema
 from .write import FlowWriter
 
-ROW_GROUP_ROWS = 32_768
-ROW_GROUP_BYTES = 48 << 20  # of Arrow memory, whichever comes first
+ROW_GROUP_ROWS = 16_384
+ROW_GROUP_BYTES = 32 << 20  # of Arrow memory, whichever comes first
 
 _RANDOM = {"flow_id"}  # neither a dictionary nor a compressor finds anything in a hash
 _NEARLY_RANDOM = {"community_id"}

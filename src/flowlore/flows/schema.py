@@ -147,7 +147,7 @@ def _key() -> list[Column]:
             pa.string(),
             "key",
             "name",
-            "gre, ipip, 6in4, vxlan, geneve, gtp-u: what the packets came in",
+            "gre, ipip, 6in4, 4in6, 6in6, vxlan, geneve, gtp-u, teredo, erspan: what the packets came in",
             (PACKETS,),
         ),
         _column("tunnel_id", pa.uint32(), "key", "number", "VNI, TEID or GRE key", (PACKETS, NETFLOW)),

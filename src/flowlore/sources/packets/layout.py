@@ -56,7 +56,7 @@ PACKET = np.dtype(
         ("ttl", np.uint8),
         ("tos", np.uint8),
         ("tunnel", np.uint8),  # place in TUNNELS
-        ("has_macs", np.uint8),
+        ("has_macs", np.uint8),  # bit 0: `src_mac` is known, bit 1: `dst_mac` is
         ("verdict", np.uint8),  # 0: belongs to a flow; else place in REASONS
     ],
     align=True,

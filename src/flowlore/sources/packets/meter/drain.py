@@ -63,7 +63,7 @@ def _key_columns(flows: Records, options: DrainOptions) -> dict[str, Any]:
     src_port, dst_port, protocol = (_column(flows, name) for name in ("src_port", "dst_port", "protocol"))
     vlan, inner_vlan, mpls = (_column(flows, name) for name in ("vlan", "inner_vlan", "mpls"))
     tunnel, tunnel_id = _column(flows, "tunnel"), _column(flows, "tunnel_id")
-    no_macs = _column(flows, "has_macs") == 0
+    has_macs = _column(flows, "has_macs")
     known = {
         "src_ip": fixed_binary(src),
         "dst_ip": fixed_binary(dst),
@@ -75,8 +75,8 @@ def _key_columns(flows: Records, options: DrainOptions) -> dict[str, Any]:
         "tunnel": _chosen(tunnel, TUNNELS, empty_is_null=True),
         "tunnel_id": _nullable(tunnel_id, tunnel == 0),
         "mpls": _nullable(mpls, mpls == NO_MPLS),
-        "src_mac": _macs(_column(flows, "src_mac"), no_macs),
-        "dst_mac": _macs(_column(flows, "dst_mac"), no_macs),
+        "src_mac": _macs(_column(flows, "src_mac"), has_macs & 1 == 0),
+        "dst_mac": _macs(_column(flows, "dst_mac"), has_macs & 2 == 0),
         "flow_id": flow_ids_of_halves(
             halves,
             src_port=src_port,

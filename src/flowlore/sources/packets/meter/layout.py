@@ -6,8 +6,7 @@ import numpy as np
 
 from ..layout import Bytes, Counts, Links, Records, Words
 
-LINE_BYTES = 64  # of a processor's cache; records below are whole lines, the busiest fields in the first
-
+# The busiest fields come first, so that most packets touch the first 128 bytes of each record only.
 FLOW = np.dtype(
     [
         ("src_high", np.uint64),
@@ -25,7 +24,6 @@ FLOW = np.dtype(
         ("tunnel", np.uint8),
         ("state", np.uint8),  # bits STATE_…
         ("sniffed", np.uint8),  # payload packets shown to the sniffer
-        # second line
         ("key_hash", np.uint64),  # 0 where the slot is not open
         ("series_last", np.int32),
         ("series_count", np.uint16),
@@ -39,16 +37,14 @@ FLOW = np.dtype(
         ("assembly", np.int32),  # what the sniffer keeps between packets, NO_BLOCK where nothing
         ("initial_sequence", np.uint32),  # of the first SYN of `src`
         ("part", np.uint32),
-        # third line
         ("first_ns", np.int64),  # first packet of the whole flow: part of its identity
         ("src_mac", np.uint64),
         ("dst_mac", np.uint64),
         ("ordinal", np.uint32),
         ("mpls", np.uint32),
         ("capture", np.uint32),
-        ("has_macs", np.uint8),
+        ("has_macs", np.uint8),  # bit 0: `src_mac` is known, bit 1: `dst_mac` is
         ("end_reason", np.uint8),  # place in END_REASONS
-        ("unused", np.uint8, 26),
     ],
     align=True,
 )
@@ -63,7 +59,6 @@ SIDE = np.dtype(
         ("last_ns", np.int64),
         ("gap_mean", np.float64),
         ("gap_spread", np.float64),  # sum of squares of (gap - mean), by Welford
-        # second line
         ("gap_min_ns", np.int64),
         ("gap_max_ns", np.int64),
         ("size_first", np.uint32),
@@ -83,7 +78,6 @@ SIDE = np.dtype(
         ("ttl_max", np.uint8),
         ("has_sequence", np.uint8),
         ("syn_packets", np.uint32),
-        # third line
         ("fin_packets", np.uint32),
         ("rst_packets", np.uint32),
         ("urg_packets", np.uint32),
@@ -92,7 +86,6 @@ SIDE = np.dtype(
         ("retransmitted", np.uint32),
         ("out_of_order", np.uint32),
         ("tos", np.uint8),
-        ("unused", np.uint8, 35),
     ],
     align=True,
 )

@@ -85,7 +85,7 @@ def open_flow(tables: Tables, packet: Record, capture: Number, ordinal: Number) 
     flow.capture = capture
     flow.protocol = packet.protocol
     flow.tunnel = packet.tunnel
-    flow.has_macs = packet.has_macs
+    flow.has_macs = packet.has_macs if forward else _exchanged(packet.has_macs)
     flow.state = 0
     flow.sniffed = 0
     flow.assembly = NO_BLOCK
@@ -94,6 +94,12 @@ def open_flow(tables: Tables, packet: Record, capture: Number, ordinal: Number) 
     tables.sides[2 * slot] = nothing
     tables.sides[2 * slot + 1] = nothing
     return slot, forward
+
+
+@inlined
+def _exchanged(has_macs: Number) -> Number:
+    """Bit 0 tells whether `src_mac` is known, bit 1 whether `dst_mac` is: each in the other's place."""
+    return (has_macs >> 1) | ((has_macs & 1) << 1)
 
 
 @inlined
