@@ -45,6 +45,10 @@ class LiveScan:
     @property
     def account(self) -> Any:
         account = (self._source or self._collector).account
+        if self._collector is not None:
+            account.recognised = {f"udp {self._collector.host}:{self._collector.port}": "exports over UDP"}
+        else:
+            account.recognised = {self._request.interface: "live interface"}
         if self._filtered:
             account.notes["rows-filtered"] = self._filtered
         return account

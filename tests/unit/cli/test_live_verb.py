@@ -68,6 +68,7 @@ def test_a_count_of_datagrams_ends_it(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["records"] >= 6
+    assert report["recognised"] == {f"udp 127.0.0.1:{port}": "exports over UDP"}
     assert report["records"] == report["records_in_flows"] + sum(report["skipped"].values())
     assert report["flows"] == len(output.read_text().splitlines()) > 0
 
