@@ -146,7 +146,7 @@ def work_through(office: Office) -> None:
 def write_labels(path: Path, labels: list[Label]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["src_ip", "dst_ip", "src_port", "dst_port", "protocol", "from", "to", "application"])
+        writer.writerow(["src_ip", "dst_ip", "src_port", "dst_port", "protocol", "from", "to", "label"])
         for label in sorted(labels, key=lambda label: (label.start_ns, label.src_ip)):
             times = [_text(label.start_ns), _text(label.end_ns)]
             ends = [label.src_ip, label.dst_ip, label.src_port, label.dst_port]

@@ -57,7 +57,7 @@ def test_labels_lie_inside_the_capture_and_use_its_addresses(capture: bytes, lab
         for address in filter(None, (label["src_ip"], label["dst_ip"])):
             assert str(ipaddress.ip_address(address)) in seen
     assert {"web", "video", "remote-shell", "port-scan", "login-guessing", "telemetry"} <= {
-        label["application"] for label in labels
+        label["label"] for label in labels
     }
 
 

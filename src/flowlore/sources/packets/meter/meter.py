@@ -55,7 +55,7 @@ class Meter:
         self.source = source
         self.shards = shards
         self.clock_ns = -1
-        self.captures: list[str] = [""]
+        self.captures: list[str] = []
         self.lookups: Lookups = new_lookups()
         self.tables: list[Tables] = [new_tables(settings, shards) for _ in range(shards)]
         self._limits = [limits_of(settings, shard, shards) for shard in range(shards)]
