@@ -100,6 +100,10 @@ def scanning(request: Request, settings: PipelineConfig) -> Iterator[Any]:
     files = scan_files(
         request.inputs, settings=settings, where=request.where, asn=request.asn, geo=request.geo, state=request.state
     )
+    if files.needs_kernels:
+        from .warming import warm_up_once
+
+        warm_up_once()
     with progress_bar(files, request.progress):
         yield files
 

@@ -1,9 +1,13 @@
-"""What compiles kernels: small runs of everything that has some, on what ships with the package."""
+"""What compiles kernels ahead: small runs of everything that has some, on as many cores as there are."""
 
+import os
 import struct
-import tempfile
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from .demo import DEMO_CAPTURE
 
@@ -11,11 +15,55 @@ NOW_S = 1_700_000_000
 
 
 def steps() -> Iterator[tuple[str, Callable[[], None]]]:
-    """What is compiled, in words, and a call that does it."""
-    yield "packets, the meter and names on the wire", read_capture
-    yield "addresses as text", write_text
-    yield "NetFlow and IPFIX", decode_netflow
-    yield "sFlow", decode_sflow
+    """What is compiled, in words, and a call that does it. The parts of a step compile side by side.
+
+    The meter holds the sniffer and needs headers, so it comes after both and finds them compiled.
+    """
+    yield "names on the wire; headers, NetFlow, IPFIX and sFlow", lambda: side_by_side("names", "exports")
+    yield "the meter; addresses as text and filters", lambda: side_by_side("meter", "text")
+
+
+def side_by_side(*parts: str) -> None:
+    """Each part in a process of its own, for one process compiles on one core. What fails there compiles when used."""
+    commands = [
+        [sys.executable, "-c", f"from flowlore.cli import warming; warming.PARTS[{part!r}]()"] for part in parts
+    ]
+    with ThreadPoolExecutor(min(len(commands), len(os.sched_getaffinity(0)))) as pool:
+        list(pool.map(_run, commands))
+
+
+def is_warm() -> bool:
+    """Whether the meter, the last to be compiled, is in the cache of kernels."""
+    from ..sources.packets.meter.kernel import meter_packets
+
+    cache = getattr(meter_packets, "_cache", None)
+    try:
+        return bool(Path(cache.cache_path, cache._cache_file._index_name).exists()) if cache else False
+    except AttributeError:  # another Numba keeps its cache elsewhere: then it compiles when used
+        return True
+
+
+def warm_up_once() -> None:
+    """Compile ahead of the first use, and say so, where that has not been done."""
+    if is_warm():
+        return
+    print("compiling kernels for this machine: once, about half a minute …", file=sys.stderr, flush=True)
+    for _, step in steps():
+        step()
+
+
+def read_names() -> None:
+    import numpy as np
+
+    from ..sources.packets.meter.layout import ASSEMBLY_BYTES, ASSEMBLY_NOTES, ITEMS_BYTES
+    from ..sources.packets.names.sniff import sniff
+
+    payload, notes = np.zeros(8, np.uint8), np.zeros(ASSEMBLY_NOTES, np.int64)
+    memory, items = np.zeros(ASSEMBLY_BYTES, np.uint8), np.zeros(ITEMS_BYTES, np.uint8)
+    tcp: Any = np.uint8(6)  # the meter's own widths, for which the kernel is compiled
+    client_port: Any = np.uint16(40_000)
+    server_port: Any = np.uint16(443)
+    sniff(payload, 0, len(payload), tcp, client_port, server_port, True, memory, notes, items)
 
 
 def read_capture() -> None:
@@ -25,15 +73,39 @@ def read_capture() -> None:
         pass
 
 
-def write_text() -> None:
-    from ..flows.write import open_writer
-    from ..sources.reading import scan
+def decode_exports() -> None:
+    decode_netflow()
+    decode_sflow()
 
-    with tempfile.TemporaryDirectory(prefix="flowlore-warm-") as folder:
-        for name in ("flows.csv", "flows.parquet"):
-            with open_writer(Path(folder) / name) as writer:
-                for batch in scan(DEMO_CAPTURE, where="in_prefix(src_ip, '192.0.2.0/24')"):
-                    writer.write(batch)
+
+def write_text() -> None:
+    import pyarrow as pa
+
+    from ..flows.addresses import format_hexadecimal, format_macs, parse_addresses, parse_hexadecimal, parse_macs
+    from ..flows.filter import RowFilter
+    from ..flows.schema import arrow_schema, flow_batch
+    from ..flows.table import Flows
+
+    addresses, _ = parse_addresses(pa.array(["192.0.2.1", "2001:db8::1"]))
+    macs, _ = parse_macs(pa.array(["02:00:00:00:00:01", None]))
+    identities, _ = parse_hexadecimal(pa.array(["00" * 16, "ff" * 16]), 16)
+    format_macs(macs)
+    format_hexadecimal(identities)
+    batch = flow_batch({"src_ip": addresses, "dst_ip": addresses, "src_mac": macs, "flow_id": identities}, 2)
+    with RowFilter("in_prefix(src_ip, '192.0.2.0/24')", arrow_schema()) as keep:
+        Flows(keep(batch)).to_polars()
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "names": read_names,
+    "exports": decode_exports,
+    "meter": read_capture,
+    "text": write_text,
+}
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def decode_netflow() -> None:

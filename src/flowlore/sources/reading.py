@@ -76,6 +76,7 @@ class Scan:
         self._inputs = [item.input for items in chosen.values() for item in items]
         self._sources = [_open_source(name, items, settings, state) for name, items in chosen.items()]
         self.passed_over = passed_over
+        self.needs_kernels = bool({"packets", *PREFERENCE} & set(chosen))  # whose first use compiles for long
         self._where = where
         self._asn = asn
         self._geo = geo
