@@ -42,6 +42,7 @@ class MeterSettings(Settings):
     )
     names: bool = setting(True, "read names on the wire: TLS, QUIC, HTTP, DNS, SSH, DHCP")
     community_id: bool = setting(True, "compute Community ID")
+    flow_id_key_file: str = setting("", "file with a secret that keys `flow_id`, so that ids tell strangers nothing")
     observation_point: int = setting(
         0, "number of the place where packets were seen; part of `flow_id`", minimum=0, maximum=4_294_967_295
     )

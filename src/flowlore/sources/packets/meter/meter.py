@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from ....errors import SettingError
+from ....flows.ids import NO_KEY, flow_id_key
 from ..layout import Bytes, Counts, Links, Records
 from ..settings import MeterSettings
 from .drain import DrainOptions, drain
@@ -66,6 +69,7 @@ class Meter:
             names=settings.names,
             community_id=settings.community_id,
             with_series=settings.max_packets > 0,
+            flow_id_key=_flow_id_key(settings.flow_id_key_file),
         )
         self._sweep_ns = _time_between_sweeps(self._limits[0])
         self._pool = ThreadPoolExecutor(shards, "meter") if shards > 1 else None
@@ -182,3 +186,18 @@ def _time_between_sweeps(limits: Limits) -> int:
     """A part of the idle timeout, or the window; no less than packets may be late."""
     pause = limits.idle_ns // SWEEPS_PER_TIMEOUT
     return max(min(pause, limits.window_ns) if limits.window_ns else pause, LATENESS_NS)
+
+
+def _flow_id_key(path: str) -> tuple[int, int]:
+    """The hash key made from the secret in a file; that of everybody where no file is named."""
+    if not path:
+        return NO_KEY
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"meter: the secret in `{path}` cannot be read: {error}") from None
+    if not secret:
+        raise SettingError(
+            f"meter: the secret in `{path}` is empty", hint="write any long text into it: `openssl rand -hex 16`"
+        )
+    return flow_id_key(secret)
