@@ -85,10 +85,10 @@ def comparable(flows: Flows, *, without: tuple[str, ...] = ("capture",)) -> list
 
 def _identity(row: Row) -> tuple[Any, ...]:
     return (*(row[name] for name in IDENTITY), row["vlan"] or 0, row["inner_vlan"] or 0, row["tunnel_id"] or 0,
-        row["duration_ns"], row["packets_fwd"], row["packets_rev"], row["bytes_fwd"])  # fmt: skip
+        row["duration_ns"], row["packets_fwd"], row["packets_rev"], row["bytes_fwd"], row["end_reason"])  # fmt: skip
 
 
 def _is_equal(got: Any, expected: Any) -> bool:
-    if isinstance(expected, float) and isinstance(got, float):
+    if isinstance(got, float) and expected is not None:
         return math.isclose(got, expected, rel_tol=TOLERANCE, abs_tol=1e-6)
     return bool(got == expected)

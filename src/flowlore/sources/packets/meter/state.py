@@ -67,7 +67,7 @@ def save_state(path: Path, meter: Meter, fragments: Records) -> None:
 def load_state(path: Path, settings: MeterSettings) -> SavedState:
     """A meter that goes on where the saved one stopped. Its settings must be the same."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             if about["format_version"] != FORMAT_VERSION:
                 raise InputError(
@@ -82,7 +82,7 @@ def load_state(path: Path, settings: MeterSettings) -> SavedState:
             for name, array in meter.lookups._asdict().items():
                 array.view(np.uint8)[:] = arrays[f"lookups.{name}"]
             fragments = arrays["fragments"].copy()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(
             f"meter: `{path}` is not a saved meter state ({error})",
             hint="name a file that `--state` wrote, or a new one",
