@@ -1,9 +1,12 @@
 """Measures one finished process: wall clock, processor time and peak memory as the kernel accounts them."""
 
+import json
 import os
+import signal
 import subprocess
+import sys
+import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +14,7 @@ from statistics import median
 from typing import Any
 
 SAMPLE_EVERY_S = 0.02
+LAUNCHER = Path(__file__).with_name("launch.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,49 +37,38 @@ def run_once(
     environment: dict[str, str] | None = None,
     timeout_s: float = 900,
     sample_memory: bool = False,
-    folder: Path | None = None,
 ) -> Run:
     """Run to the end on the given cores (all of them by default). A command that cannot start has exit code 127."""
-    begin = time.perf_counter()
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "usage.json"
+        pinned = ",".join(map(str, cores)) if cores else ""
         process = subprocess.Popen(
-            list(command),
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(report), pinned, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**_usual_environment(), **(environment or {})},
-            cwd=folder,
-            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+            start_new_session=True,
         )
-    except OSError as error:
-        return Run(
-            wall_s=0, cpu_s=0, peak_rss_mb=0, peak_private_mb=0, exit_code=127, last_line="", error=str(error.strerror)
-        )
-    outputs: dict[str, bytes] = {}
-    readers = [
-        threading.Thread(target=lambda name=name, pipe=pipe: outputs.__setitem__(name, pipe.read()))
-        for name, pipe in (("out", process.stdout), ("err", process.stderr))
-    ]
-    for reader in readers:
-        reader.start()
-    sampler = _Sampler(process.pid) if sample_memory else None
-    killer = threading.Timer(timeout_s, process.kill)
-    killer.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    killer.cancel()
-    for reader in readers:
-        reader.join()
-    error = "" if process.returncode == 0 else (_last_line(outputs["err"]) or _last_line(outputs["out"]))
+        sampler = _Sampler(process.pid) if sample_memory else None
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+            late = ""
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            late = f"longer than {timeout_s:.0f} s"
+        private_mb = sampler.stop() if sampler else 0.0
+        usage = json.loads(report.read_text()) if report.exists() else {"exit_code": -9}
+    failed = usage["exit_code"] != 0
     return Run(
-        wall_s=wall_s,
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_rss_mb=usage.ru_maxrss * 1024 / 1e6,
-        peak_private_mb=sampler.stop() if sampler else 0.0,
-        exit_code=process.returncode,
-        last_line=_last_line(outputs["out"]),
-        error=f"longer than {timeout_s:.0f} s" if wall_s >= timeout_s else error,
+        wall_s=usage.get("wall_s", timeout_s),
+        cpu_s=usage.get("cpu_s", 0.0),
+        peak_rss_mb=usage.get("peak_rss_kib", 0) * 1024 / 1e6,
+        peak_private_mb=private_mb,
+        exit_code=usage["exit_code"],
+        last_line=_last_line(out),
+        error=late or (_last_line(err) or _last_line(out) if failed else ""),
     )
 
 

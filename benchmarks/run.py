@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one run of each on an extract; proves that all runs")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--captures", nargs="+", choices=("short", "long"), default=["short", "long"])
-    parser.add_argument("--only", default="", help="contenders whose name holds this text, any of several with |")
+    parser.add_argument("--only", default="", help="contenders whose name begins so; several with |")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--suffix", default="", help="of the result's name, e.g. -rivals")
     arguments = parser.parse_args()
@@ -68,7 +68,7 @@ def _circumstances(quick: bool) -> dict[str, Any]:
 
 def _process(arguments: argparse.Namespace) -> dict[str, Any]:
     """Whole processes, in turn: every contender once, then every contender again, so that slow hours hit all alike."""
-    wanted = [each for each in contenders() if any(part in each.name for part in arguments.only.split("|"))]
+    wanted = [each for each in contenders() if any(map(each.name.startswith, arguments.only.split("|")))]
     runs = 1 if arguments.quick else arguments.runs
     rows = []
     for name in arguments.captures:

@@ -73,20 +73,9 @@ class Target:
 
 
 def grown_corpus(name: str) -> list[bytes]:
-    """What a run guided by coverage found to be of interest; frames come back as captures."""
+    """What a run guided by coverage found to be of interest."""
     folder = seeds.REPOSITORY / "build" / "fuzz" / "corpus" / name
-    found = [path.read_bytes() for path in sorted(folder.glob("*"))] if folder.is_dir() else []
-    if name != "frames":
-        return found
-    return [capture_of(found[at : at + FRAMES_IN_CAPTURE]) for at in range(0, len(found), FRAMES_IN_CAPTURE)]
-
-
-def capture_of(frames: Sequence[bytes], link: int = 1) -> bytes:
-    """A sound pcap file of these frames."""
-    capture = bytearray(PCAP_HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, 262_144, link))
-    for ordinal, frame in enumerate(frames):
-        capture += PCAP_RECORD.pack(1_700_000_000 + ordinal, ordinal, len(frame), len(frame)) + frame
-    return bytes(capture)
+    return [path.read_bytes() for path in sorted(folder.glob("*"))] if folder.is_dir() else []
 
 
 def _check(account: Any, rows: int) -> None:
@@ -110,7 +99,7 @@ def _draw_frames(known: Sequence[bytes], chance: random.Random) -> bytes:
     """A sound capture of unsound frames: what is below the file format gets the changes."""
     capture = bytearray(PCAP_HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, 262_144, chance.choice(LINKS)))
     for ordinal in range(FRAMES_IN_CAPTURE):
-        frames = frames_of(chance.choice(known))
+        frames = _frames(chance.choice(known))
         frame = chance.choice(frames) if frames else b""
         if chance.random() < 0.9:
             frame = mutate(frame, frames, chance, most=3)
@@ -119,7 +108,7 @@ def _draw_frames(known: Sequence[bytes], chance: random.Random) -> bytes:
     return bytes(capture)
 
 
-def frames_of(capture: bytes) -> list[bytes]:
+def _frames(capture: bytes) -> list[bytes]:
     """Frames of a little- or big-endian pcap file; of anything else its bytes in pieces."""
     order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}.get(capture[:4])
     if order is None:

@@ -30,7 +30,7 @@ def work(name: str, seed: int, seconds: float, folder: Path) -> None:
                 counts[what] = counts.get(what, 0) + count
         except Exception as error:
             counts["failures"] += 1
-            _keep(folder, name, data, error, kinds)
+            keep_failure(folder, name, data, error, kinds)
         counts["executions"] += 1
         counts["bytes"] += len(data)
         if time.monotonic() >= due:
@@ -43,7 +43,7 @@ def _report(progress: Path, counts: dict[str, int], kinds: dict[str, int], begin
     progress.write_text(json.dumps(counts | {"kinds": kinds, "seconds": round(time.monotonic() - begin, 1)}))
 
 
-def _keep(folder: Path, name: str, data: bytes, error: Exception, kinds: dict[str, int]) -> None:
+def keep_failure(folder: Path, name: str, data: bytes, error: Exception, kinds: dict[str, int]) -> None:
     """Save the first input of each kind of failure: the same error at the same place is the same kind."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "flowlore" in frame.filename]
     place = f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "?"
