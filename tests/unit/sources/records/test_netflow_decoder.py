@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from flowlore.sources.checks import MemoryInput
 from flowlore.sources.records.netflow.datagrams import Datagrams, describe_datagram, split_datagrams
 from flowlore.sources.records.netflow.decoder import Decoder, RecordTable
 from flowlore.sources.records.netflow.raw import decode_raw
 from flowlore.sources.records.netflow.settings import NetflowSettings
+from flowlore.sources.records.netflow.source import NetflowSource
 
 EXPORT_S = 1_700_000_000
 UPTIME_MS = 5_000_000
@@ -220,3 +222,17 @@ def test_files_of_datagrams_back_to_back_are_split() -> None:
     assert [data[start : start + length] for start, length in split_datagrams(data)] == pieces
     assert describe_datagram(data) == "NetFlow v9"
     assert describe_datagram(b"\0\x09" + bytes(100)) is None
+
+
+@pytest.mark.parametrize("element", [21, 22, 150, 151, 154, 158, 160, 161])
+def test_a_time_of_a_length_that_no_number_has_is_no_time(element: int) -> None:
+    """Found by fuzzing: eleven bytes under a time's element are bytes, and the record has the time of its export."""
+    fields = struct.pack(">HH", element, 11) + struct.pack(">HHHHHH", 8, 4, 12, 4, 2, 4)
+    template = struct.pack(">HHHH", 0, 4 + 4 + len(fields), 256, 4) + fields
+    data = bytes(range(11)) + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + struct.pack(">I", 7)
+    records = struct.pack(">HH", 256, 4 + len(data) + 1) + data + b"\0"
+    datagram = struct.pack(">HHIIII", 9, 2, 100_000, 1_700_000_000, 0, 0) + template + records
+    source = NetflowSource([MemoryInput(datagram)])
+    rows = [row for batch in source.batches() for row in batch.to_pylist()]
+    assert [row["packets_fwd"] for row in rows] == [7]
+    assert rows[0]["start"].value == 1_700_000_000 * 10**9

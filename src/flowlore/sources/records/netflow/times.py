@@ -1,6 +1,7 @@
 """When a flow began and ended, from whichever elements its exporter sends."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -71,12 +72,12 @@ def _bounds(block: Block, columns: Mapping[tuple[int, int], Column], export: Ins
             start = _or(start, _absolute(columns, first, unit, none))
             end = _or(end, _absolute(columns, last, unit, none))
     for number, into in ((158, "start"), (159, "end")):
-        ago = columns.get((0, number))
-        if isinstance(ago, np.ndarray):
-            value = export - ago.astype(np.int64) * _MICROSECOND
+        ago = _number(columns, number)
+        if ago is not None:
+            value = export - ago * _MICROSECOND
             start, end = (_or(start, value), end) if into == "start" else (start, _or(end, value))
-    first_up, last_up = columns.get((0, 22)), columns.get((0, 21))
-    if isinstance(first_up, np.ndarray) or isinstance(last_up, np.ndarray):
+    first_up, last_up = _number(columns, 22), _number(columns, 21)
+    if first_up is not None or last_up is not None:
         up_start, up_end = _from_uptime(block, columns, first_up, last_up, export)
         start, end = _or(start, up_start), _or(end, up_end)
     for number, unit in _OBSERVED:
@@ -88,20 +89,18 @@ def _bounds(block: Block, columns: Mapping[tuple[int, int], Column], export: Ins
 def _from_uptime(
     block: Block,
     columns: Mapping[tuple[int, int], Column],
-    first_up: Column | None,
-    last_up: Column | None,
+    first: Instants | None,
+    last: Instants | None,
     export: Instants,
 ) -> tuple[Instants, Instants]:
     """Uptimes wrap after 49.7 days: one that lies far after the export's uptime belongs to the turn before."""
     none = np.zeros(block.total, np.int64)
-    in_record = columns.get((0, 160))
+    in_record = _number(columns, 160)
     boot = block.per_record(block.set_boot_ns)
-    if isinstance(in_record, np.ndarray):
-        boot = in_record.astype(np.int64) * _MILLISECOND
+    if in_record is not None:
+        boot = in_record * _MILLISECOND
     elif (known := block.session.known("boot_ns").get(None)) is not None:
         boot = np.where(boot == NO_BOOT, np.int64(int(str(known))), boot)
-    first = first_up.astype(np.int64) if isinstance(first_up, np.ndarray) else None
-    last = last_up.astype(np.int64) if isinstance(last_up, np.ndarray) else None
     if (boot == NO_BOOT).any():  # no clock for the uptimes: their difference still holds
         if first is None or last is None:
             return none, none
@@ -121,26 +120,38 @@ def _from_uptime(
 
 
 def _absolute(columns: Mapping[tuple[int, int], Column], number: int, unit: int, none: Instants) -> Instants:
-    values = columns.get((0, number))
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "ui":
+    values = _unsigned(columns, number)
+    if values is None:
         return none
     if number in _NTP or number in (324, 325):
-        wide = values.astype(np.uint64)
+        wide = values
         seconds = (wide >> np.uint64(32)).astype(np.int64) - NTP_TO_1970_S
         fraction = ((wide & np.uint64(0xFFFFFFFF)) * np.uint64(_SECOND)) >> np.uint64(32)
         plain = np.minimum(wide, np.uint64((1 << 62) // unit)).astype(np.int64) * unit
         return np.where(wide >= _NTP_LEAST, seconds * _SECOND + fraction.astype(np.int64), plain)
     most = np.uint64((1 << 62) // unit)
-    return np.minimum(values.astype(np.uint64), most).astype(np.int64) * unit
+    return np.minimum(values, most).astype(np.int64) * unit
 
 
 def _duration(columns: Mapping[tuple[int, int], Column], rows: int) -> Instants | None:
     for number, unit in _DURATIONS:
-        values = columns.get((0, number))
-        if isinstance(values, np.ndarray):
-            return np.minimum(values.astype(np.uint64), np.uint64(1 << 40)).astype(np.int64) * unit
+        values = _unsigned(columns, number)
+        if values is not None:
+            return np.minimum(values, np.uint64(1 << 40)).astype(np.int64) * unit
     return None
 
 
 def _or(first: Instants, second: Instants) -> Instants:
     return np.where(first != 0, first, second) if first.any() else second
+
+
+def _number(columns: Mapping[tuple[int, int], Column], number: int) -> Instants | None:
+    values = _unsigned(columns, number)
+    return None if values is None else values.astype(np.int64)
+
+
+def _unsigned(columns: Mapping[tuple[int, int], Column], number: int) -> npt.NDArray[np.uint64] | None:
+    """An element as numbers; None where it is absent, or where the template gives it a length that no number has."""
+    values = columns.get((0, number))
+    is_number = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "ui"
+    return cast(npt.NDArray[np.generic], values).astype(np.uint64) if is_number else None
