@@ -17,6 +17,10 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*/expected.jsonl")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY

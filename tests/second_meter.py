@@ -280,7 +280,10 @@ def _row(flow: Flow, reason: str, timeouts: Timeouts) -> dict[str, Any]:
         "syn_to_synack_ns": _later(flow.syn, flow.synack),
         "synack_to_ack_ns": _later(flow.synack, flow.ack),
     }
-    macs = [int(first[name]).to_bytes(6, "big") if first["has_macs"] else None for name in ("src_mac", "dst_mac")]
+    macs = [
+        int(first[name]).to_bytes(6, "big") if first["has_macs"] & bit else None
+        for name, bit in (("src_mac", 1), ("dst_mac", 2))
+    ]
     turned = _ends(first)[0] != flow.src
     row["src_mac"], row["dst_mac"] = macs[::-1] if turned else macs
     for name, forward in (("fwd", True), ("rev", False)):
