@@ -64,7 +64,7 @@ class Flow:
     synack: Any = None
     ack: Any = None
     sequences: dict[bool, Sequence] = field(default_factory=dict)
-    payload_seen: bool = False  # in the present slice
+    payload_seen: bool = False  # in any slice of the flow
     retransmitted: dict[bool, int] = field(default_factory=lambda: defaultdict(int))
     out_of_order: dict[bool, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -203,7 +203,6 @@ class SecondMeter:
             self.rows.append(_row(flow, reason, self.timeouts))
             flow.part += 1
         flow.slice_packets = []
-        flow.payload_seen = False
         flow.retransmitted, flow.out_of_order = defaultdict(int), defaultdict(int)
 
 

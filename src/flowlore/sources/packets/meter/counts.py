@@ -6,6 +6,7 @@ from ....flows.compiled import inlined
 from ..layout import Number, Record
 from .chains import append_packet
 from .layout import (
+    STATE_ESTABLISHED,
     STATE_FIN_FORWARD,
     STATE_FIN_REVERSE,
     STATE_RESET,
@@ -35,6 +36,8 @@ def count_packet(tables: Tables, slot: Number, packet: Record, forward: bool, li
         append_packet(tables, flow, packet, gap if flow.series_count > 0 else 0, 1 if forward else -1)
     _count_sizes_and_gaps(side, packet, now)
     if packet.protocol == TCP:
+        if packet.payload_bytes > 0:
+            flow.state |= STATE_ESTABLISHED
         order = _count_sequence(side, packet)
         _count_tcp(flow, side, packet, forward, now)
         side.packets += np.uint64(1)
@@ -110,6 +113,7 @@ def _count_tcp(flow: Record, side: Record, packet: Record, forward: bool, now: N
                 flow.initial_sequence = packet.sequence
             elif not forward and flags & ACK and flow.synack_ns == UNSEEN:
                 flow.synack_ns = now
+                flow.state |= STATE_ESTABLISHED
     elif forward and flags & ACK and flow.synack_ns != UNSEEN and flow.ack_ns == UNSEEN:
         flow.ack_ns = now
 

@@ -149,7 +149,7 @@ def _flow_of(tables: Tables, packet: Record, capture: Number, limits: Limits) ->
     forward = direction > 0
     reason = slice_reason(flow, now, limits)
     over = is_over(flow, now, limits)
-    if not over and begins_again(tables, slot, packet, forward):
+    if not over and begins_again(flow, packet, forward):
         over = True
         if reason == GOES_ON:
             reason = TCP_END if has_ended(flow) else REUSE

@@ -2,7 +2,7 @@
 
 from ....flows.compiled import inlined
 from ..layout import Number, Record
-from .layout import STATE_FIN_FORWARD, STATE_FIN_REVERSE, STATE_RESET, UNSEEN, Limits, Tables
+from .layout import STATE_ESTABLISHED, STATE_FIN_FORWARD, STATE_FIN_REVERSE, STATE_RESET, UNSEEN, Limits
 
 # Why a slice ended: places in flows.schema.END_REASONS.
 IDLE, ACTIVE, TCP_END, REUSE, WINDOW, END_OF_INPUT, EVICTED = range(7)
@@ -41,16 +41,10 @@ def slice_reason(flow: Record, now: Number, limits: Limits) -> Number:
 
 
 @inlined
-def begins_again(tables: Tables, slot: Number, packet: Record, forward: bool) -> bool:
+def begins_again(flow: Record, packet: Record, forward: bool) -> bool:
     """Whether the packet is a SYN that opens a new connection between the same ports."""
     if packet.protocol != TCP or packet.tcp_flags & (SYN | ACK) != SYN:
         return False
-    flow = tables.flows[slot]
     if forward and flow.syn_ns != UNSEEN and packet.sequence == flow.initial_sequence:
         return False
-    established = (
-        flow.synack_ns != UNSEEN
-        or tables.sides[2 * slot].payload_bytes > 0
-        or tables.sides[2 * slot + 1].payload_bytes > 0
-    )
-    return has_ended(flow) or established
+    return bool(has_ended(flow) or flow.state & STATE_ESTABLISHED != 0)
