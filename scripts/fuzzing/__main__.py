@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from . import report
 from .seeds import REPOSITORY
 from .targets import TARGETS
 
@@ -28,7 +29,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--coverage", action="store_true", help="guided by coverage (atheris), of exports and logs")
     parser.add_argument("--keep-cache", action="store_true", help="use the kernels that the last run compiled")
+    parser.add_argument("--report", action="store_true", help="record the last runs, and write docs/robustness.md")
     arguments = parser.parse_args()
+    if arguments.report:
+        report.main()
+        return
     FOLDER.mkdir(parents=True, exist_ok=True)
     cache = FOLDER / "compiled"
     if not arguments.keep_cache:
