@@ -17,14 +17,14 @@ READS = {
 
 HEAD = """# Robustness
 
-No bytes from the wire or from a file may raise an error, read outside of a buffer or be lost without a count. Three things
-watch over that:
+No bytes from the wire or from a file may raise an error, read outside of a buffer or be lost without a count. Three
+things watch over that:
 
 - **Properties** (`tests/properties`): any bytes, cut and changed inputs, canaries around buffers.
 - **Bounds checks**: kernels guard every read themselves; the tests and the fuzzing below run them again with
   `NUMBA_BOUNDSCHECK=1` and a fresh cache of kernels, so that a missing guard is an error and not a silent read.
-- **Fuzzing** (`scripts/fuzz`): seeds are the hostile and odd captures, exports and logs of other analysers' tests; inputs are
-  cut, spliced and changed. With `--coverage`, atheris guides what is mostly Python.
+- **Fuzzing** (`scripts/fuzz`): seeds are the hostile and odd captures, exports and logs of other analysers' tests;
+  inputs are cut, spliced and changed. With `--coverage`, atheris guides what is mostly Python.
 
 ## Recorded runs
 
