@@ -193,6 +193,12 @@ def test_udp_has_no_columns_of_tcp(tmp_path: Path) -> None:
     assert (flow["bytes_fwd"], flow["frame_bytes_fwd"], flow["payload_bytes_fwd"]) == (33, 47, 5)
 
 
+def test_a_new_syn_begins_a_new_flow_though_the_payload_was_in_an_earlier_window(metered: Any) -> None:
+    talk = [(0, False, {"payload": b"data"}), (12, False, {"flags": SYN, "sequence": 9})]
+    rows = metered(talk, window_s=10)
+    assert [(row["part"], row["end_reason"]) for row in rows] == [(0, "window"), (0, "end-of-input")]
+
+
 def _later(segments: list[Segment], by_s: float) -> list[Segment]:
     return [(time_s + by_s, server, what) for time_s, server, what in segments]
 
