@@ -117,7 +117,6 @@ STATE_FIN_REVERSE = 2
 STATE_RESET = 4
 STATE_ESTABLISHED = 16  # a SYN-ACK or payload was seen
 STATE_SNIFFED = 8  # the sniffer wants no more of this flow
-STATE_TALKED = 16  # an earlier slice carried payload
 
 
 class Tables(NamedTuple):

@@ -11,7 +11,6 @@ from .layout import (
     NO_BLOCK,
     OPEN_FLOWS,
     SLOTS_USED,
-    STATE_TALKED,
     UNSEEN,
     Tables,
 )
@@ -144,8 +143,6 @@ def cut_slice(tables: Tables, slot: Number, reason: Number) -> Number:
     for direction in range(2):
         tables.sides[2 * fresh + direction] = tables.sides[len(tables.sides) - 1]
         old, new = tables.sides[2 * slot + direction], tables.sides[2 * fresh + direction]
-        if old.payload_bytes > 0:
-            flow.state |= np.uint8(STATE_TALKED)
         new.has_sequence = old.has_sequence
         new.next_sequence = old.next_sequence
         new.hole_start = old.hole_start
