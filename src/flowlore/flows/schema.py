@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from .arrays import array_of_type
+
 SCHEMA_VERSION = 1
 
 Group = Literal["when", "key", "pseudonym", "quantities", "series", "entities", "payload", "origin", "answers"]
@@ -85,7 +87,7 @@ def flow_batch(known: Mapping[str, Any], rows: int) -> pa.RecordBatch:
         elif isinstance(values, pa.Array):
             arrays.append(values if values.type == column.type else values.cast(column.type))
         else:
-            arrays.append(pa.array(values, column.type))
+            arrays.append(array_of_type(values, column.type))
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ....flows.arrays import chosen_words, plain_array, validity
 from ....flows.compiled import borrowing, prefetch
 from ....flows.ids import NO_KEY, community_ids, fixed_binary, flow_ids_of_halves
 from ....flows.schema import END_REASONS, TCP_FLAGS, flow_batch
@@ -50,9 +51,9 @@ def drain(tables: Tables, count: int, captures: list[str], lookups: Lookups, opt
         known |= name_columns(tables, slots, lookups)
     if options.payload_bytes:
         known |= _payload_columns(tables, slots, options.payload_bytes)
-    known["source"] = _chosen(np.zeros(count, np.int64), [options.source])
-    known["capture"] = _chosen(_column(flows, "capture"), captures)
-    known["end_reason"] = _chosen(_column(flows, "end_reason"), END_REASONS)
+    known["source"] = chosen_words(np.zeros(count, np.int64), [options.source], None)
+    known["capture"] = chosen_words(_column(flows, "capture"), captures, None)
+    known["end_reason"] = chosen_words(_column(flows, "end_reason"), END_REASONS, None)
     known["observation_point"] = np.full(count, options.observation_point, np.uint32)
     return flow_batch(known, count)
 
@@ -70,11 +71,11 @@ def _key_columns(flows: Records, options: DrainOptions) -> dict[str, Any]:
         "src_port": src_port,
         "dst_port": dst_port,
         "protocol": protocol,
-        "vlan": _nullable(vlan, vlan == NO_VLAN),
-        "inner_vlan": _nullable(inner_vlan, inner_vlan == NO_VLAN),
-        "tunnel": _chosen(tunnel, TUNNELS, empty_is_null=True),
-        "tunnel_id": _nullable(tunnel_id, tunnel == 0),
-        "mpls": _nullable(mpls, mpls == NO_MPLS),
+        "vlan": plain_array(vlan, is_null=vlan == NO_VLAN),
+        "inner_vlan": plain_array(inner_vlan, is_null=inner_vlan == NO_VLAN),
+        "tunnel": chosen_words(tunnel, TUNNELS, tunnel == 0),
+        "tunnel_id": plain_array(tunnel_id, is_null=tunnel == 0),
+        "mpls": plain_array(mpls, is_null=mpls == NO_MPLS),
         "src_mac": _macs(_column(flows, "src_mac"), has_macs & 1 == 0),
         "dst_mac": _macs(_column(flows, "dst_mac"), has_macs & 2 == 0),
         "flow_id": flow_ids_of_halves(
@@ -106,8 +107,8 @@ def _time_columns(flows: Records) -> dict[str, Any]:
         "start": start.view("M8[ns]"),
         "duration_ns": _column(flows, "last_ns") - start,
         "part": _column(flows, "part"),
-        "syn_to_synack_ns": _nullable(synack - syn, ~answered),
-        "synack_to_ack_ns": _nullable(ack - synack, (synack == UNSEEN) | (ack == UNSEEN) | (ack < synack)),
+        "syn_to_synack_ns": plain_array(synack - syn, is_null=~answered),
+        "synack_to_ack_ns": plain_array(ack - synack, is_null=(synack == UNSEEN) | (ack == UNSEEN) | (ack < synack)),
     }
 
 
@@ -124,25 +125,25 @@ def _side_columns(sides: Records, is_tcp: Array, name: str) -> dict[str, Any]:
         "bytes": totals,
         "frame_bytes": _column(sides, "frame_bytes"),
         "payload_bytes": _column(sides, "payload_bytes"),
-        "tcp_flags": _nullable(_column(sides, "tcp_flags"), not_tcp),
-        "size_min_bytes": _nullable(_column(sides, "size_min"), none),
-        "size_mean_bytes": _nullable(totals / safe, none),
-        "size_max_bytes": _nullable(_column(sides, "size_max"), none),
-        "size_std_bytes": _nullable(np.sqrt(size_spread), none),
-        "gap_min_ns": _nullable(_column(sides, "gap_min_ns"), few),
-        "gap_mean_ns": _nullable(_column(sides, "gap_mean"), few),
-        "gap_max_ns": _nullable(_column(sides, "gap_max_ns"), few),
-        "gap_std_ns": _nullable(np.sqrt(_column(sides, "gap_spread") / np.maximum(safe - 1, 1)), few),
-        "ttl_min": _nullable(_column(sides, "ttl_min"), none),
-        "ttl_max": _nullable(_column(sides, "ttl_max"), none),
-        "tos": _nullable(_column(sides, "tos"), none),
-        "retransmitted_packets": _nullable(_column(sides, "retransmitted"), not_tcp),
-        "out_of_order_packets": _nullable(_column(sides, "out_of_order"), not_tcp),
+        "tcp_flags": plain_array(_column(sides, "tcp_flags"), is_null=not_tcp),
+        "size_min_bytes": plain_array(_column(sides, "size_min"), is_null=none),
+        "size_mean_bytes": plain_array(totals / safe, is_null=none),
+        "size_max_bytes": plain_array(_column(sides, "size_max"), is_null=none),
+        "size_std_bytes": plain_array(np.sqrt(size_spread), is_null=none),
+        "gap_min_ns": plain_array(_column(sides, "gap_min_ns"), is_null=few),
+        "gap_mean_ns": plain_array(_column(sides, "gap_mean"), is_null=few),
+        "gap_max_ns": plain_array(_column(sides, "gap_max_ns"), is_null=few),
+        "gap_std_ns": plain_array(np.sqrt(_column(sides, "gap_spread") / np.maximum(safe - 1, 1)), is_null=few),
+        "ttl_min": plain_array(_column(sides, "ttl_min"), is_null=none),
+        "ttl_max": plain_array(_column(sides, "ttl_max"), is_null=none),
+        "tos": plain_array(_column(sides, "tos"), is_null=none),
+        "retransmitted_packets": plain_array(_column(sides, "retransmitted"), is_null=not_tcp),
+        "out_of_order_packets": plain_array(_column(sides, "out_of_order"), is_null=not_tcp),
     }
     for flag in TCP_FLAGS:
-        known[f"{flag}_packets"] = _nullable(_column(sides, f"{flag}_packets"), not_tcp)
+        known[f"{flag}_packets"] = plain_array(_column(sides, f"{flag}_packets"), is_null=not_tcp)
     for window in ("window_first", "window_min", "window_max"):
-        known[window] = _nullable(_column(sides, window), none | not_tcp)
+        known[window] = plain_array(_column(sides, window), is_null=none | not_tcp)
     return {f"{column}_{name}": values for column, values in known.items()}
 
 
@@ -164,8 +165,8 @@ def _series_columns(tables: Tables, flows: Records) -> dict[str, Any]:
         "packet_tcp_flags": flags,
         "packet_window": words[2],
     }
-    starts = pa.array(offsets)
-    return {name: pa.ListArray.from_arrays(starts, pa.array(values)) for name, values in columns.items()}
+    starts = plain_array(offsets)
+    return {name: pa.ListArray.from_arrays(starts, plain_array(values)) for name, values in columns.items()}
 
 
 def _rows(records: Records, places: Counts) -> Records:
@@ -225,30 +226,13 @@ def _payload_columns(tables: Tables, slots: Counts, limit: int) -> dict[str, Any
         kept = tables.payload.reshape(-1, limit)[places]
         data = kept[np.arange(limit) < lengths[:, None]]
         known[name] = pa.BinaryArray.from_buffers(
-            pa.binary(), len(slots), [_validity(lengths == 0), pa.py_buffer(offsets), pa.py_buffer(data)]
+            pa.binary(), len(slots), [validity(lengths == 0), pa.py_buffer(offsets), pa.py_buffer(data)]
         )
     return known
 
 
 def _column(records: Records, name: str) -> Array:
     return np.ascontiguousarray(records[name])
-
-
-def _nullable(values: Array, is_null: Array) -> pa.Array:
-    type_ = pa.from_numpy_dtype(values.dtype)
-    buffers = [_validity(is_null), pa.py_buffer(np.ascontiguousarray(values))]
-    return pa.Array.from_buffers(type_, len(values), buffers)
-
-
-def _validity(is_null: Array) -> pa.Buffer | None:
-    return pa.py_buffer(np.packbits(~is_null, bitorder="little")) if is_null.any() else None
-
-
-def _chosen(places: Array, words: Any, *, empty_is_null: bool = False) -> pa.Array:
-    """The word at each place, as text."""
-    mask = places == 0 if empty_is_null else None
-    indices = pa.array(places.astype(np.int32), mask=mask)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(list(words), pa.string())).cast(pa.string())
 
 
 def _addresses(high: Array, low: Array) -> Array:
@@ -259,4 +243,4 @@ def _addresses(high: Array, low: Array) -> Array:
 
 def _macs(values: Array, is_null: Array) -> pa.Array:
     rows = np.ascontiguousarray(values.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:])
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(6), len(values), [_validity(is_null), pa.py_buffer(rows)])
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(6), len(values), [validity(is_null), pa.py_buffer(rows)])

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ....flows.arrays import chosen_words, plain_array
 from ....flows.compiled import borrowing
 from ..layout import Bytes, Counts
 from ..names.tags import (
@@ -64,11 +65,11 @@ def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, A
     known["server_name_from"] = _word(origin, places[SERVER_NAME] < 0, NAME_ORIGINS, also=looked_up >= 0)
     known["app_protocol"] = _word(_number(items, places[APP_PROTOCOL], 1), places[APP_PROTOCOL] < 0, APP_PROTOCOLS)
     known["tls_version"] = _versions(_number(items, places[TLS_VERSION], 2), places[TLS_VERSION] < 0)
-    known["dns_query_type"] = pa.array(
-        _number(items, places[DNS_QUERY_TYPE], 2).astype(np.uint16), mask=places[DNS_QUERY_TYPE] < 0
+    known["dns_query_type"] = plain_array(
+        _number(items, places[DNS_QUERY_TYPE], 2).astype(np.uint16), is_null=places[DNS_QUERY_TYPE] < 0
     )
-    known["dns_response_code"] = pa.array(
-        _number(items, places[DNS_RESPONSE_CODE], 1).astype(np.uint8), mask=places[DNS_RESPONSE_CODE] < 0
+    known["dns_response_code"] = plain_array(
+        _number(items, places[DNS_RESPONSE_CODE], 1).astype(np.uint8), is_null=places[DNS_RESPONSE_CODE] < 0
     )
     return known
 
@@ -157,8 +158,7 @@ def _word(
     numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_], words: tuple[str, ...], *, also: Any = False
 ) -> pa.Array:
     is_null = (absent & ~np.asarray(also)) | (numbers >= len(words)) | (numbers == 0)
-    indices = pa.array(np.where(is_null, 0, numbers).astype(np.int32), mask=is_null)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string())).cast(pa.string())
+    return chosen_words(np.where(is_null, 0, numbers), words, is_null)
 
 
 def _versions(numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_]) -> pa.Array:
@@ -166,5 +166,4 @@ def _versions(numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_]) -> 
     codes = np.array(sorted(known))
     at = np.minimum(np.searchsorted(codes, numbers), len(codes) - 1)
     is_null = absent | (codes[at] != numbers)
-    words = pa.array([known[int(code)] for code in codes], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32), mask=is_null), words).cast(pa.string())
+    return chosen_words(at, [known[int(code)] for code in codes], is_null)
