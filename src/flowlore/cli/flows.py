@@ -41,6 +41,9 @@ def flows(
             "--state", metavar="FILE", help="Take up open flows from this file, and leave those still open in it."
         ),
     ] = None,
+    last: Annotated[
+        bool, typer.Option("--last", help="With --state: end the flows still open, and remove the file.")
+    ] = False,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
     set: options.Set = None,
@@ -69,6 +72,7 @@ def flows(
         asn=asn,
         geo=geo,
         state=state,
+        last=last,
         output=output,
         overwrite=overwrite,
         progress=progress,

@@ -29,6 +29,7 @@ class Request:
     asn: Path | None = None
     geo: Path | None = None
     state: Path | None = None
+    last: bool = False
     output: str = ""
     overwrite: bool = False
     progress: bool | None = None
@@ -77,6 +78,8 @@ def check(request: Request) -> None:
         )
     if sum(asked) > 1:
         raise InputError("flows: files, `-i` and `--listen` exclude each other", hint="choose one of them")
+    if request.last and request.state is None:
+        raise SettingError("flows: `--last` ends the flows of a state, but none was named", hint="add `--state FILE`")
     if not request.is_live and (request.duration_s is not None or request.count is not None):
         raise SettingError(
             "flows: `--duration` and `--count` stop a live reading, but files were named",
@@ -98,7 +101,13 @@ def scanning(request: Request, settings: PipelineConfig) -> Iterator[Any]:
     from ..sources.reading import scan as scan_files
 
     files = scan_files(
-        request.inputs, settings=settings, where=request.where, asn=request.asn, geo=request.geo, state=request.state
+        request.inputs,
+        settings=settings,
+        where=request.where,
+        asn=request.asn,
+        geo=request.geo,
+        state=request.state,
+        last=request.last,
     )
     if files.needs_kernels:
         from .warming import warm_up_once

@@ -27,9 +27,10 @@ def read(
     asn: Path | None = None,
     geo: Path | None = None,
     state: Path | None = None,
+    last: bool = False,
 ) -> Flows:
     """All flows of all paths, in order of start. What was recognised and skipped is in `.account`."""
-    running = scan(paths, settings=settings, where=where, asn=asn, geo=geo, state=state)
+    running = scan(paths, settings=settings, where=where, asn=asn, geo=geo, state=state, last=last)
     batches = list(running)
     return Flows.from_batches(batches, running.account).sort()
 
@@ -42,12 +43,14 @@ def scan(
     asn: Path | None = None,
     geo: Path | None = None,
     state: Path | None = None,
+    last: bool = False,
 ) -> "Scan":
     """The same in bounded memory: iterate over the batches, in the order in which flows end.
 
     `where` is a DuckDB expression on one row. `asn` and `geo` are MMDB files that fill in AS numbers and countries.
     `state` is a file that holds the flows still open: it is taken up where it exists, and written at the end in place
-    of ending them, so that a capture that is cut in two gives the same flows in two calls.
+    of ending them, so that a capture that is cut in two gives the same flows in two calls. In the `last` call they end
+    as ever, and the file is removed.
     """
     settings = settings or SourceSettings()
     inputs = [CountedInput(item) for item in gather_inputs(paths)]
@@ -55,7 +58,7 @@ def scan(
     chosen, passed_over = recognise_inputs(inputs, settings, named={os.fspath(path) for path in asked})
     if state is not None and set(chosen) != {"packets"}:
         raise SettingError("reading: a meter state goes with capture files only", hint="leave `--state` out")
-    return Scan(chosen, passed_over, settings, where=where, asn=asn, geo=geo, state=state)
+    return Scan(chosen, passed_over, settings, where=where, asn=asn, geo=geo, state=state, last=last)
 
 
 class Scan:
@@ -71,10 +74,11 @@ class Scan:
         asn: Path | None,
         geo: Path | None,
         state: Path | None,
+        last: bool,
     ) -> None:
         self.recognised = {item.input.name: item.words for items in chosen.values() for item in items}
         self._inputs = [item.input for items in chosen.values() for item in items]
-        self._sources = [_open_source(name, items, settings, state) for name, items in chosen.items()]
+        self._sources = [_open_source(name, items, settings, state, last) for name, items in chosen.items()]
         self.passed_over = passed_over
         self.needs_kernels = bool({"packets", *PREFERENCE} & set(chosen))  # whose first use compiles for long
         self._where = where
@@ -196,10 +200,10 @@ def merged_account(accounts: Sequence[Account]) -> Account:
     return total
 
 
-def _open_source(name: str, items: list[Recognised], settings: SourceSettings, state: Path | None) -> Any:
+def _open_source(name: str, items: list[Recognised], settings: SourceSettings, state: Path | None, last: bool) -> Any:
     inputs: list[Input] = [item.input for item in items]
     source = SOURCES.load(name)
-    return source(inputs, settings, state=state) if state is not None else source(inputs, settings)
+    return source(inputs, settings, state=state, last=last) if state is not None else source(inputs, settings)
 
 
 def _claims(head: Head, settings: SourceSettings) -> dict[str, str]:

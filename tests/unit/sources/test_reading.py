@@ -107,3 +107,14 @@ def test_an_empty_capture_has_no_flows(tmp_path: Path) -> None:
     flows = read(write_pcap(tmp_path / "none.pcap", []), settings=settings())
     assert len(flows) == 0
     assert flows.account.packets == 0
+
+
+def test_the_last_call_ends_what_the_state_holds(whole: Path, parts: list[Path], tmp_path: Path) -> None:
+    """Two calls, of which the second is the last, give what one call gives, and leave no state behind."""
+    state = tmp_path / "state"
+    assert len(read(parts[0], state=state)) == 0
+    assert state.exists()
+    rest = read(parts[1], state=state, last=True)
+    assert not state.exists()
+    assert rest["flow_id"].to_pylist() == read(whole)["flow_id"].to_pylist()
+    assert rest["packets_fwd"].to_pylist() == [20, 20]

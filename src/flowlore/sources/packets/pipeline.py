@@ -25,11 +25,19 @@ class PacketPipeline:
     """Owns a meter and everything before it. `account` is kept up to date after every chunk."""
 
     def __init__(
-        self, packets: PacketSettings, meter: MeterSettings, account: Account, *, source: str, state: Path | None = None
+        self,
+        packets: PacketSettings,
+        meter: MeterSettings,
+        account: Account,
+        *,
+        source: str,
+        state: Path | None = None,
+        last: bool = False,
     ) -> None:
         self.account = account
         self._settings = packets
         self._state = state
+        self._is_last = last
         saved = load_state(state, meter) if state is not None and state.exists() else None
         threads = packets.threads or len(os.sched_getaffinity(0))
         self.meter = saved.meter if saved else Meter(meter, source=source, shards=max(1, min(threads, 16)))
@@ -42,11 +50,13 @@ class PacketPipeline:
         self._captures_of_state = len(self.meter.captures) if saved else 0
 
     def batches(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
-        """Every batch, in order of ending. Flows open at the end go to the state file, else they end."""
+        """Every batch, in order of ending. Flows open at the end go to the state file, else (or in the last call) they end."""
         try:
             yield from self._overlapped(chunks) if self.meter.shards > 1 else self._in_turn(chunks)
-            if self._state is None:
+            if self._state is None or self._is_last:
                 yield from self._counted(self.meter.finish())
+                if self._state is not None:
+                    self._state.unlink(missing_ok=True)
             else:
                 yield from self._counted(self.meter.drain_finished())
                 save_state(self._state, self.meter, self._fragments)

@@ -22,11 +22,14 @@ class PacketSource:
 
         return recognise(head)
 
-    def __init__(self, inputs: Sequence[Input], settings: SourceSettings, *, state: Path | None = None) -> None:
+    def __init__(
+        self, inputs: Sequence[Input], settings: SourceSettings, *, state: Path | None = None, last: bool = False
+    ) -> None:
         self.account = Account()
         self._inputs = inputs
         self._settings = settings
         self._state = state
+        self._is_last = last
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         from .captures.merge import merge_captures
@@ -34,7 +37,12 @@ class PacketSource:
 
         captures = merge_captures(self._inputs, read_ahead=False)
         pipeline = PacketPipeline(
-            self._settings.packets, self._settings.meter, self.account, source=self.name, state=self._state
+            self._settings.packets,
+            self._settings.meter,
+            self.account,
+            source=self.name,
+            state=self._state,
+            last=self._is_last,
         )
         yield from pipeline.batches(captures)
         self.account.packets += captures.skipped.total()
