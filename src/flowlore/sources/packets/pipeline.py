@@ -50,7 +50,7 @@ class PacketPipeline:
         self._captures_of_state = len(self.meter.captures) if saved else 0
 
     def batches(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
-        """Every batch, in order of ending. Open flows go to the state file; without it, or in the last call, they end."""
+        """Every batch, as flows end. Open ones go to the state file; without it, or in the last call, they end."""
         try:
             yield from self._overlapped(chunks) if self.meter.shards > 1 else self._in_turn(chunks)
             if self._state is None or self._is_last:
