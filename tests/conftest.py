@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Kernels compile within the first example; in CI the examples are the same each time, elsewhere new ones are tried.
+settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
