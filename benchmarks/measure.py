@@ -81,7 +81,7 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     for name in ("wall_s", "cpu_s", "peak_rss_mb", "peak_private_mb"):
         values = [getattr(run, name) for run in good]
         figures[name] = {"min": min(values), "median": median(values), "max": max(values)}
-    return figures | {"each": [_without_text(run) for run in good], "last_line": good[-1].last_line}
+    return figures | {"each": [_without_text(run) for run in good]}
 
 
 def _usual_environment() -> dict[str, str]:

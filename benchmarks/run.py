@@ -177,7 +177,7 @@ def _memory(arguments: argparse.Namespace) -> dict[str, Any]:
             print(f"memory {name} {cores}: {runs[-1].peak_rss_mb:.0f} MB {runs[-1].error}", flush=True)
             report = json.loads(runs[-1].last_line) if runs[-1].exit_code == 0 else {}
             row = {"capture": name, "cores": cores, "packets": built.packets, "flows": built.flows}
-            rows.append({**row, "open_flows_note": report.get("notes", {}), **summarise(runs), "last_line": ""})
+            rows.append({**row, "open_flows_note": report.get("notes", {}), **summarise(runs)})
     return {"rows": rows, "command": contender.shown()}
 
 
@@ -200,7 +200,7 @@ def _cold(arguments: argparse.Namespace) -> dict[str, Any]:
                     fresh = {"NUMBA_CACHE_DIR": f"{cache}/{cores}"}
                 runs = [run_once(command, cores=range(cores), environment=fresh) for _ in range(times)]
                 print(f"cold {name}: {runs[-1].wall_s:.2f} s {runs[-1].error}", flush=True)
-                rows.append({"name": name, "cores": cores, **summarise(runs), "last_line": runs[-1].last_line[:200]})
+                rows.append({"name": name, "cores": cores, **summarise(runs)})
     return {"rows": rows}
 
 

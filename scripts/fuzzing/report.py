@@ -62,6 +62,7 @@ FOUND = """## What fuzzing and properties found
 Each has a test of its own now.
 
 - An element of time with a length that no number has (eleven bytes) broke the conversion of uptimes in NetFlow v9.
+- A boot time beyond all clocks in an IPFIX options record (found by the run of mutations above) overflowed.
 - Two columns of one name in a CSV or log made its reader stop.
 - An unknown pcapng block with a wrong trailing length was read differently for different buffer sizes.
 - Whether a SYN began a new connection was asked of the present slice, so that window slices did not add up to the flow.

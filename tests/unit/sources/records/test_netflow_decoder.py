@@ -236,3 +236,15 @@ def test_a_time_of_a_length_that_no_number_has_is_no_time(element: int) -> None:
     rows = [row for batch in source.batches() for row in batch.to_pylist()]
     assert [row["packets_fwd"] for row in rows] == [7]
     assert rows[0]["start"].value == 1_700_000_000 * 10**9
+
+
+def test_a_boot_time_beyond_all_clocks_is_not_taken_up() -> None:
+    """Found by fuzzing: systemInitTimeMilliseconds of eight bytes of 0xFF, and a record that counts from it."""
+    options = struct.pack(">HHHHHHHHH", 3, 18, 256, 2, 1, 149, 4, 160, 8)
+    option_data = struct.pack(">HHIQ", 256, 16, 0, 2**64 - 1)
+    template = struct.pack(">HHHH", 2, 28, 257, 5) + struct.pack(">10H", 8, 4, 12, 4, 2, 4, 22, 4, 21, 4)
+    record = struct.pack(">HH4s4sIII", 257, 24, b"\x0a\0\0\1", b"\x0a\0\0\2", 7, 1000, 2000)
+    body = options + option_data + template + record
+    datagram = struct.pack(">HHIII", 10, 16 + len(body), 1_700_000_000, 0, 0) + body
+    source = NetflowSource([MemoryInput(datagram)])
+    assert [row["packets_fwd"] for batch in source.batches() for row in batch.to_pylist()] == [7]

@@ -15,6 +15,8 @@ MOST_OPTIONS = 65_536  # names or rates kept of one sort
 VERSION_NAMES = {0: "sFlow v5", 5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX"}
 NEAR = 1 << 20  # a sequence number that jumps further is a restart, not a gap
 
+_LATEST_BOOT_MS = 1 << 42  # in the year 2109; what claims more is no time
+
 
 @dataclass(frozen=True, slots=True)
 class HeldSet:
@@ -206,7 +208,7 @@ def _interpret(values: Values) -> list[Option]:
     if application and application_name:
         found.append(Option("application", application, application_name))
     boot_ms = number(160)
-    if boot_ms:
+    if boot_ms and boot_ms < _LATEST_BOOT_MS:
         found.append(Option("boot_ns", None, boot_ms * 1_000_000))
     return found
 
