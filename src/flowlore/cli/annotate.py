@@ -1,6 +1,6 @@
 """`flowlore annotate`."""
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -72,4 +72,4 @@ def as_how(text: str | None) -> "How | None":
         raise SettingError(
             f"annotate: `--how {text}` is no way to join labels", hint=f"choose from {', '.join(ways)}, or leave it out"
         )
-    return text  # type: ignore[return-value]
+    return cast("How | None", text)
