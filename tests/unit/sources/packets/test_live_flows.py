@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_a_replayed_capture_gives_the_flows_of_the_file(wire: str, tmp_path: Pat
     read = pl.DataFrame(flowlore.read(capture, settings=settings).to_arrow())
     columns = [name for name in read.columns if not any(part in name for part in ELSEWHEN)]
     order = ["src_ip", "dst_ip", "src_port", "dst_port", "protocol", "packets_fwd", "bytes_fwd", "bytes_rev"]
+    assert f"{count:,} packets" in said, said
     assert heard.height == read.height > 100
     assert heard.select(columns).sort(order).equals(read.select(columns).sort(order))
 
@@ -85,14 +87,14 @@ def write_whole_frames(path: Path) -> int:
 
 
 def wait_for_listener(wire: str, meter: "subprocess.Popen[str]") -> None:
-    """Until a packet socket is bound in the namespace."""
-    import time
-
+    """Until a packet socket takes packets in the namespace: one that is only open misses what comes."""
     for _ in range(600):
-        sockets = subprocess.run(
+        table = subprocess.run(
             ["ip", "netns", "exec", wire, "cat", "/proc/net/packet"], capture_output=True, text=True, check=True
         )
-        if len(sockets.stdout.splitlines()) > 1:
+        heading, *sockets = (line.split() for line in table.stdout.splitlines())
+        interface, running = heading.index("Iface"), heading.index("R")
+        if any(socket[interface] != "0" and socket[running] == "1" for socket in sockets):
             return
         if meter.poll() is not None:
             break
