@@ -1,5 +1,6 @@
 """`flowlore flows --listen`: exports over a real socket, until a count, a time or Ctrl-C ends it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,23 +38,27 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def send_when_heard(port: int, data: bytes) -> threading.Thread:
-    """Sends until somebody listens, then some more; stops by itself."""
+@contextlib.contextmanager
+def sending(port: int, data: bytes) -> Iterator[None]:
+    """Sends again and again, whoever listens, until the block ends: a port may soon be another test's."""
+    done = threading.Event()
 
     def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            for _ in range(200):
+            while not done.wait(0.05):
                 one.sendto(data, ("127.0.0.1", port))
-                time.sleep(0.05)
 
-    thread = threading.Thread(target=send, daemon=True)
+    thread = threading.Thread(target=send)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_a_count_of_datagrams_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     port, output = free_port(), tmp_path / "flows.jsonl"
-    send_when_heard(port, netflow_v5(3))
     arguments = [
         "flows",
         "--listen",
@@ -65,7 +71,8 @@ def test_a_count_of_datagrams_ends_it(tmp_path: Path, capsys: pytest.CaptureFixt
         "60",
         "--json",
     ]
-    assert run(arguments) == 0
+    with sending(port, netflow_v5(3)):
+        assert run(arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["records"] >= 6
     assert report["recognised"] == {f"udp 127.0.0.1:{port}": "exports over UDP"}
