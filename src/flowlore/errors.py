@@ -7,7 +7,8 @@ FlowloreError
 ├── SettingError       a setting does not exist or has an impossible value
 ├── UnknownName        a registry holds no such name
 ├── QueryError         a filter or query is not valid
-└── MissingDependency  a package or program that the request needs is not installed
+├── MissingDependency  a package or program that the request needs is not installed
+└── ModelError         a model cannot be made, loaded or used as asked
 """
 
 
@@ -46,3 +47,7 @@ class QueryError(FlowloreError):
 
 class MissingDependency(FlowloreError):
     """A package or program that the request needs is not installed."""
+
+
+class ModelError(FlowloreError):
+    """A model cannot be made, loaded or used as asked."""

@@ -1,0 +1,10 @@
+"""Arrays → vectors. Every encoder by name; nothing is imported until asked for, so that listing them needs no torch."""
+
+from ..registry import Registry
+
+MODELS = Registry(
+    "model",
+    {
+        "autoencoder": "flowlore.models.autoencoder:AutoencoderEncoder",
+    },
+)
