@@ -1,4 +1,4 @@
-"""What a figure was measured on and with: the class of machine (no host names) and versions."""
+"""What a figure was measured on and with: the class of machine (no host names, no paths) and versions."""
 
 import importlib.metadata
 import os
@@ -37,6 +37,15 @@ def version_of(command: Sequence[str]) -> str:
         return "?"
     found = re.search(r"\d+\.\d+(?:\.\d+)*", result.stdout + result.stderr)
     return found.group() if found else "?"
+
+
+def without_folders(text: str) -> str:
+    """A message with the last part of each absolute path only: results do not tell how a machine is laid out.
+
+    >>> without_folders("python: can't open file '/home/someone/flowlore/run.py'")
+    "python: can't open file '…/run.py'"
+    """
+    return re.sub(r"(?<![\w.:/])/(?:[^\s/'\"`]+/)+", "…/", text)
 
 
 def load() -> float:

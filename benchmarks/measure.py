@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .machine import without_folders
+
 SAMPLE_EVERY_S = 0.02
 LAUNCHER = Path(__file__).with_name("launch.py")
 
@@ -68,7 +70,7 @@ def run_once(
         peak_private_mb=private_mb,
         exit_code=usage["exit_code"],
         last_line=_last_line(out),
-        error=late or (_last_line(err) or _last_line(out) if failed else ""),
+        error=late or (without_folders(_last_line(err) or _last_line(out)) if failed else ""),
     )
 
 

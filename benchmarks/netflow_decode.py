@@ -3,7 +3,7 @@
     python benchmarks/netflow_decode.py [--records N] [--repeats N] [--no-udp] > netflow_decode.json
 
 Ratios are against the fastest of the others in the same run. The others decode fewer datagrams, for they are slow.
-`netflow` and `netflume` are in the dependency group `bench`; one that is not installed is left out.
+`netflow` and `netflume` are in the extra `bench`; one that is not installed is left out.
 """
 
 import argparse
@@ -41,9 +41,9 @@ def main() -> None:
     for version, name in VERSIONS.items():
         datagrams = stream(version, options.records)
         fewer = datagrams[:OTHERS_DATAGRAMS]
-        rates = {"flowlore": _best_rate(lambda: _decode_all(datagrams), options.repeats)}  # noqa: B023 - called in this turn of the loop only
+        rates = {"flowlore": _median_rate(lambda: _decode_all(datagrams), options.repeats)}  # noqa: B023 - called in this turn of the loop only
         for other, decode in _others():
-            rates[other] = _best_rate(lambda: decode(fewer), 3)  # noqa: B023 - called in this turn of the loop only
+            rates[other] = _median_rate(lambda: decode(fewer), 3)  # noqa: B023 - called in this turn of the loop only
         found["decode_records_per_s"][name] = {key: round(rate) for key, rate in rates.items()}
         rest = [rate for key, rate in rates.items() if key != "flowlore"]
         if rest:
@@ -124,7 +124,7 @@ def _others() -> Iterator[tuple[str, Callable[[Sequence[bytes]], int]]]:
     yield "netflow", with_netflow
 
 
-def _best_rate(run: Callable[[], int], repeats: int) -> float:
+def _median_rate(run: Callable[[], int], repeats: int) -> float:
     """Median over the repeats, the first one not counted."""
     run()
     rates = []

@@ -209,7 +209,7 @@ def _records(result: dict[str, Any]) -> list[str]:
         return [*lines, f"Did not run: {result['failed']}."]
     measured = result["measured"]
     names = sorted({name for rates in measured["decode_records_per_s"].values() for name in rates})
-    lines += [f"`{result['command']}`: datagrams in memory → columns, records/s, best of the repeats.", ""]
+    lines += [f"`{result['command']}`: datagrams in memory → columns, records/s, median of the repeats.", ""]
     lines += _table(
         ("format", *names, "times the best other"),
         (

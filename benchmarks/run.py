@@ -22,7 +22,7 @@ from typing import Any
 from . import captures
 from .captures import FOLDER, REPOSITORY, Capture
 from .contenders import PORT, RIVALS, Contender, contenders
-from .machine import load, machine_class, our_versions
+from .machine import load, machine_class, our_versions, without_folders
 from .measure import Run, run_once, summarise
 from .nfcapd import measure_nfcapd
 from .rivals_setup import DECODERS, set_up_rivals
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--captures", nargs="+", choices=("short", "long"), default=["short", "long"])
     parser.add_argument("--only", default="", help="contenders whose name begins so; several with |")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=_at_least_one, default=5, help="of each contender that count (default: 5)")
     parser.add_argument("--suffix", default="", help="of the result's name, e.g. -rivals")
     arguments = parser.parse_args()
     os.chdir(REPOSITORY)
@@ -53,6 +53,13 @@ def main() -> None:
         (folder / f"{part}{arguments.suffix}.json").write_text(json.dumps(result, indent=1) + "\n")
     if not arguments.quick:
         subprocess.run([sys.executable, "-m", "benchmarks.report"], check=True)
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _circumstances(quick: bool) -> dict[str, Any]:
@@ -214,7 +221,7 @@ def _records(arguments: argparse.Namespace) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(DECODERS)}
     result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1_800, env=environment)
     if result.returncode:
-        return {"failed": (result.stderr.strip().splitlines() or ["failed"])[-1]}
+        return {"failed": without_folders((result.stderr.strip().splitlines() or ["failed"])[-1])}
     collectors = [measure_nfcapd(version, count) for version in (5, 9, 10)] if shutil.which("nfcapd") else []
     return {
         "measured": json.loads(result.stdout),

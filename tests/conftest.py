@@ -1,6 +1,7 @@
 """Fixtures for every test: where the real traffic lies, and a skip with a reason where it does not."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ settings.register_profile(
 settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path += [str(REPOSITORY), str(REPOSITORY / "scripts")]  # `benchmarks` and `fuzzing` have tests too
 
 
 @pytest.fixture(scope="session")

@@ -32,17 +32,21 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="record the last runs, and write docs/robustness.md")
     arguments = parser.parse_args()
     if arguments.report:
-        report.main()
+        report.record()
         return
+    targets = [name for name in arguments.targets if not arguments.coverage or name in COVERED]
+    if not targets:
+        parser.error(f"--coverage guides {' and '.join(COVERED)} only")
+    if arguments.minutes <= 0:
+        parser.error(f"--minutes {arguments.minutes:g} leaves no time")
     FOLDER.mkdir(parents=True, exist_ok=True)
     cache = FOLDER / "compiled"
     if not arguments.keep_cache:
         shutil.rmtree(cache, ignore_errors=True)
-    targets = [name for name in arguments.targets if not arguments.coverage or name in COVERED]
     how = "coverage" if arguments.coverage else "mutation"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "NUMBA_BOUNDSCHECK": "1"}
     if arguments.coverage:
-        environment["PYTHONPATH"] += f":{_atheris()}"
+        environment["PYTHONPATH"] = f"{environment.get('PYTHONPATH', '')}:{_atheris()}"
     begin = time.monotonic()
     results = {
         name: _watch(name, how, arguments.seed, arguments.minutes * 60 / len(targets), environment) for name in targets
@@ -62,7 +66,8 @@ def main() -> None:
 
 def _watch(name: str, how: str, seed: int, seconds: float, environment: dict[str, str]) -> dict[str, Any]:
     """Workers one after another until the time is up; each crash is counted and its input kept."""
-    totals: dict[str, Any] = {"seconds": 0.0, "executions": 0, "failures": 0, "crashes": 0, "kinds": {}}
+    totals: dict[str, Any] = {"seconds": 0.0, "kinds": {}}
+    totals |= dict.fromkeys(("executions", "bytes", "packets", "records", "failures", "crashes"), 0)
     progress = FOLDER / f"{name}.json"
     module = "fuzzing.worker" if how == "mutation" else "fuzzing.coverage"
     while (left := seconds - totals["seconds"]) > 1 and totals["crashes"] < MOST_CRASHES:

@@ -32,12 +32,19 @@ Written by `scripts/fuzz --report` from `benchmarks/results/fuzz-*.json`.
 """
 
 
-def write_page() -> None:
-    parts = [HEAD]
-    for path in sorted(RECORDED.glob("fuzz-*.json")):
-        parts.append(_section(json.loads(path.read_text())))
-    parts.append(FOUND)
-    PAGE.write_text("\n".join(parts))
+def record() -> None:
+    """Keep the last runs' summaries in the repository, and write the page."""
+    for how in ("mutation", "coverage"):
+        summary = REPOSITORY / "build" / "fuzz" / f"summary-{how}.json"
+        if summary.exists():
+            (RECORDED / f"fuzz-{how}.json").write_text(summary.read_text())
+    PAGE.write_text(page(RECORDED))
+
+
+def page(folder: Path) -> str:
+    """The whole page, from the recorded runs in a folder."""
+    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("fuzz-*.json"))]
+    return "\n".join([HEAD, *map(_section, runs), FOUND])
 
 
 def _section(summary: dict[str, Any]) -> str:
@@ -68,13 +75,3 @@ Each has a test of its own now.
 - Whether a SYN began a new connection was asked of the present slice, so that window slices did not add up to the flow.
 - A packet late by more than the linger of a closed connection ended it or not, depending on when the table was swept.
 """
-
-
-def main(record: Path | None = None) -> None:
-    """Keep the last runs' summaries in the repository, and write the page."""
-    for how in ("mutation", "coverage"):
-        summary = REPOSITORY / "build" / "fuzz" / f"summary-{how}.json"
-        if record is None and summary.exists():
-            RECORDED.mkdir(parents=True, exist_ok=True)
-            (RECORDED / f"fuzz-{how}.json").write_text(summary.read_text())
-    write_page()
