@@ -14,5 +14,6 @@ class PipelineConfig(SourceSettings):
 def registries() -> list[Registry]:
     """Every registry, left to right as data walks."""
     from .sources import SOURCES
+    from .tasks import BASELINES, HEADS
 
-    return [SOURCES]
+    return [SOURCES, HEADS, BASELINES]

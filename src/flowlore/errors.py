@@ -7,6 +7,9 @@ FlowloreError
 ├── SettingError       a setting does not exist or has an impossible value
 ├── UnknownName        a registry holds no such name
 ├── QueryError         a filter or query is not valid
+├── TaskError          labels or flows do not allow what was asked of them
+│   └── LeakError      a split lets the test be known in training
+├── BundleError        a bundle is missing, damaged, foreign, or does not fit the flows
 ├── MissingDependency  a package or program that the request needs is not installed
 └── ModelError         a model cannot be made, loaded or used as asked
 """
@@ -51,3 +54,15 @@ class MissingDependency(FlowloreError):
 
 class ModelError(FlowloreError):
     """A model cannot be made, loaded or used as asked."""
+
+
+class TaskError(FlowloreError):
+    """Labels or flows do not allow what was asked of them."""
+
+
+class LeakError(TaskError):
+    """A split lets the test be known in training."""
+
+
+class BundleError(FlowloreError):
+    """A bundle is missing, damaged, foreign, or does not fit the flows."""

@@ -1,0 +1,53 @@
+"""The card of a bundle, for people: what it is, what it was made from, how good it is, what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card(manifest: Mapping[str, Any], name: str) -> str:
+    """Markdown with everything that `bundle.json` says in words, and nothing more."""
+    labels = manifest["labels"]
+    lines = [
+        f"# {name}",
+        "",
+        f"Made with flowlore {manifest['version']}; model `{manifest['model']}`, settings `{manifest['config_hash']}`.",
+        "",
+        "## What it answers",
+        "",
+        f"It names {len(labels)} classes: {', '.join(f'`{_text(label)}`' for label in labels)}."
+        if labels
+        else "It embeds flows and names no class: `flowlore fit` teaches it some from a few labels.",
+        "",
+        "It can use " + ", ".join(f"`{need}`" for need in manifest["needs"]) + ". What a source lacks is masked.",
+        "",
+        "## What it was made from",
+        "",
+        *_listed(manifest["data"]),
+        "",
+        "## How good it is",
+        "",
+        *(_listed(manifest["metrics"]) if manifest["metrics"] else ["Not measured."]),
+        "",
+        "Scores hold for traffic like that above, split as it says. Measure on your own: `flowlore evaluate`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _listed(values: Mapping[str, Any], depth: int = 0) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines.append(f"{'  ' * depth}- {_text(key)}:")
+            lines += _listed(value, depth + 1)
+        else:
+            shown = ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+            lines.append(f"{'  ' * depth}- {_text(key)}: {shown}")
+    return lines or ["Nothing is said."]
+
+
+def _text(value: Any) -> str:
+    """On one line, and never as markup of a stranger's making."""
+    return " ".join(str(value).replace("`", "'").replace("<", "(").replace(">", ")").split())

@@ -1,0 +1,74 @@
+"""Few labels a class: which flows are shown to a head, and which it is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import TaskError
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """`support` rows are shown with their labels, `query` rows are asked. No row is both."""
+
+    support: Rows
+    query: Rows
+    dropped_classes: tuple[str, ...] = ()  # had too few flows, and were asked to be left out
+
+
+def draw_episode(
+    labels: npt.NDArray[Any],
+    shots: int,
+    *,
+    rng: np.random.Generator,
+    train: Rows | None = None,
+    test: Rows | None = None,
+    drop_small_classes: bool = False,
+) -> Episode:
+    """`shots` labelled flows of every class of `train`; the query is `test`, or what is left of `train`.
+
+    Labels of None or "" are no labels: such rows are neither shown nor asked. A class with fewer flows is an error
+    that names it, unless small classes are to be dropped (from the query too).
+    """
+    if shots < 1:
+        raise TaskError(f"tasks: {shots} shots teach nothing", hint="`--shots 5`")
+    is_labelled = labelled(labels)
+    train = np.flatnonzero(is_labelled) if train is None else train[is_labelled[train]]
+    if not len(train):
+        raise TaskError(
+            "tasks: no flow has a label, so there is nothing to learn from",
+            hint="`flowlore annotate FLOWS LABELS -o labelled.parquet` joins labels to flows",
+        )
+    texts = labels.astype(str)
+    names, counts = np.unique(texts[train], return_counts=True)
+    small = [str(name) for name in names[counts < shots]]
+    if small and not drop_small_classes:
+        worst = int(counts.argmin())
+        others = f" (and {len(small) - 1} more classes have too few)" if len(small) > 1 else ""
+        raise TaskError(
+            f"tasks: {shots} shots were asked for but class `{names[worst]}` has {counts[worst]} labelled "
+            f"flows{others}",
+            hint=f"`--shots {counts[worst]}`, more labels, or `--drop-small-classes`",
+        )
+    kept = names[counts >= shots]
+    if not len(kept):
+        raise TaskError(
+            f"tasks: no class has {shots} labelled flows; the largest, `{names[counts.argmax()]}`, has {counts.max()}",
+            hint=f"`--shots {counts.max()}`",
+        )
+    drawn = [rng.choice(train[texts[train] == name], shots, replace=False) for name in kept]
+    support = np.sort(np.concatenate(drawn)).astype(np.int64)
+    query = np.setdiff1d(train, support) if test is None else test[is_labelled[test]]
+    query = query[np.isin(texts[query], kept)] if drop_small_classes else query
+    return Episode(support=support, query=np.setdiff1d(query, support), dropped_classes=tuple(small))
+
+
+def labelled(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which rows have a label at all."""
+    return np.array([label is not None and label != "" for label in labels.tolist()], np.bool_)

@@ -1,0 +1,91 @@
+"""Heads keep scikit-learn's conventions, survive their own state, and few-shot episodes leak nothing."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from flowlore.errors import TaskError
+from flowlore.tasks import BASELINES, HEADS
+from flowlore.tasks.classify.episodes import draw_episode
+from flowlore.tasks.classify.head import Head
+
+
+def blobs(rows: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    names = np.array(["dns", "tls", "ssh"])
+    codes = np.arange(rows) % 3
+    middles = np.array([[4.0, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0]])
+    return middles[codes] + rng.normal(size=(rows, 4)), names[codes]
+
+
+@pytest.mark.filterwarnings(f"ignore::{SkipTestWarning.__module__}.SkipTestWarning")
+@parametrize_with_checks([HEADS.load(name)() for name in HEADS.names()])
+def test_conventions(estimator: Head, check: object) -> None:
+    check(estimator)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", HEADS.names())
+def test_what_is_learnt(name: str) -> None:
+    vectors, labels = blobs()
+    head = HEADS.load(name)().fit(vectors, labels)
+    asked, truth = blobs(seed=1)
+    assert np.mean(head.predict(asked) == truth) > 0.9
+    assert np.allclose(head.predict_proba(asked).sum(axis=1), 1.0)
+    arrays, values = head.state()
+    again = type(head).from_state(arrays, values)
+    assert np.array_equal(again.predict_proba(asked), head.predict_proba(asked))
+    assert again.predict(asked).tolist() == head.predict(asked).tolist()
+
+
+@pytest.mark.parametrize("name", HEADS.names())
+def test_one_class_is_always_the_answer(name: str) -> None:
+    vectors, _ = blobs(5)
+    head = HEADS.load(name)().fit(vectors, ["only"] * 5)
+    assert set(head.predict(vectors)) == {"only"}
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+def test_baselines_take_what_is_missing(name: str) -> None:
+    vectors, labels = blobs(240)
+    vectors = np.hstack([vectors, np.full((240, 1), np.nan)])
+    model = BASELINES.load(name)(np.random.default_rng(1)).fit(vectors, labels)
+    asked, truth = blobs(90, seed=1)
+    answers = model.predict(np.hstack([asked, np.full((90, 1), np.nan)]))
+    assert np.mean(answers == truth) > 0.8
+
+
+def test_an_episode_shows_so_many_of_each_and_asks_no_shown_row() -> None:
+    labels = np.array(["a"] * 10 + ["b"] * 7 + [None] * 3 + [""], dtype=object)
+    episode = draw_episode(labels, 5, rng=np.random.default_rng(0))
+    assert sorted(labels[episode.support]) == ["a"] * 5 + ["b"] * 5
+    assert not set(episode.support) & set(episode.query)
+    assert sorted([*episode.support, *episode.query]) == list(range(17))
+
+
+def test_an_episode_asks_the_test_side() -> None:
+    labels = np.array(["a", "b"] * 10)
+    episode = draw_episode(
+        labels, 2, rng=np.random.default_rng(0), train=np.arange(10), test=np.arange(10, 20, dtype=np.int64)
+    )
+    assert max(episode.support) < 10
+    assert episode.query.tolist() == list(range(10, 20))
+
+
+def test_too_few_of_a_class() -> None:
+    labels = np.array(["doh-proxy"] * 3 + ["web"] * 9)
+    with pytest.raises(TaskError, match="5 shots were asked for but class `doh-proxy` has 3 labelled flows") as caught:
+        draw_episode(labels, 5, rng=np.random.default_rng(0))
+    assert "--shots 3" in str(caught.value.hint)
+    episode = draw_episode(labels, 5, rng=np.random.default_rng(0), drop_small_classes=True)
+    assert episode.dropped_classes == ("doh-proxy",)
+    assert set(labels[episode.query]) == {"web"}
+    with pytest.raises(TaskError, match="no class has 50"):
+        draw_episode(labels, 50, rng=np.random.default_rng(0), drop_small_classes=True)
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(TaskError, match="no flow has a label"):
+        draw_episode(np.array([None, ""], dtype=object), 1, rng=np.random.default_rng(0))
+    with pytest.raises(TaskError, match="0 shots"):
+        draw_episode(np.array(["a"]), 0, rng=np.random.default_rng(0))
