@@ -10,6 +10,8 @@ from flowlore.cli import run
 from flowlore.cli.demo import DEMO_CAPTURE
 from flowlore.cli.live import address_of
 from flowlore.errors import InputError
+from handmade import ethernet, ipv4, udp, write_pcap
+from mmdb import write_mmdb
 
 CAPTURE = str(DEMO_CAPTURE)
 
@@ -89,6 +91,37 @@ def test_wrong_requests_are_helped(
     printed = capsys.readouterr()
     assert words in printed.err
     assert "Traceback" not in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_and_countries_come_from_databases(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    frame = ethernet(ipv4(udp(b"hello"), src="10.0.0.1", dst="8.8.8.8", protocol=17))
+    capture, output = (
+        str(write_pcap(tmp_path / "in.pcap", [(1_700_000_000_000_000_000, frame)])),
+        tmp_path / "flows.jsonl",
+    )
+    asn = write_mmdb(tmp_path / "asn.mmdb", {"8.8.8.0/24": {"autonomous_system_number": 64500}})
+    geo = write_mmdb(tmp_path / "geo.mmdb", {"8.8.8.0/24": {"country": {"iso_code": "IE"}}})
+    databases = ["--asn", str(asn), "--geo", str(geo)]
+    assert run(["flows", capture, "-o", str(output), *databases, "--where", "dst_as = 64500"]) == 0
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert (row["dst_as"], row["dst_country"], row.get("src_as"), row.get("src_country")) == (64500, "IE", None, None)
+    capsys.readouterr()
+    assert run(["inspect", capture, *databases, "--json"]) == 0
+    rankings = last_json(capsys)["rankings"]
+    assert rankings["networks"]["top"][0]["dst_as"] == 64500
+    assert rankings["countries"]["top"][0]["dst_country"] == "IE"
+
+
+@pytest.mark.parametrize("option", ["--asn", "--geo"])
+@pytest.mark.parametrize("verb", [["flows", CAPTURE, "-o", "flows.parquet"], ["inspect", CAPTURE]])
+def test_what_is_no_database_is_said(
+    option: str, verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*verb, option, "absent.mmdb"]) == 2
+    error = capsys.readouterr().err
+    assert "there is no file `absent.mmdb`" in error and f"`{option}` takes a database" in error
     assert list(tmp_path.iterdir()) == []
 
 
