@@ -10,8 +10,8 @@ from ....settings import Settings, setting
 class NetflowSettings(Settings):
     """How datagrams of exporters become flows."""
 
-    from_captures: Literal["auto", "always", "never"] = setting(
-        "auto", "read captures whose UDP payloads are exports as exports, not as packets"
+    from_captures: Literal["auto", "never"] = setting(
+        "auto", "read captures whose first UDP payloads are mostly exports as exports; never: as packets like any other"
     )
     sampling_rate: int = setting(
         0, "1 in N, where neither record nor options say; 0 is unknown", minimum=0, maximum=4_294_967_295
