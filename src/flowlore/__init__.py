@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .flows.query import query
     from .flows.table import Flows
     from .sources.reading import read, scan
+    from .tasks.predictor import load
 
 __all__ = [
     "FlowloreError",
@@ -28,6 +29,7 @@ __all__ = [
     "PipelineConfig",
     "__version__",
     "annotate",
+    "load",
     "query",
     "read",
     "scan",
@@ -39,6 +41,7 @@ _HOMES = {
     "Lake": "flows.lake",
     "PipelineConfig": "config",
     "annotate": "flows.annotate",
+    "load": "tasks.predictor",
     "query": "flows.query",
     "read": "sources.reading",
     "scan": "sources.reading",

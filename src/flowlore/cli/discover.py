@@ -1,0 +1,53 @@
+"""`flowlore discover`."""
+
+from typing import Annotated
+
+import typer
+
+from . import learning, options
+
+
+def discover(
+    bundle: learning.BundleName,
+    flows: learning.Flowed,
+    smallest: Annotated[
+        int, typer.Option("--smallest", metavar="N", min=2, help="Fewest flows that make a cluster.")
+    ] = 10,
+    every: Annotated[
+        bool, typer.Option("--every", help="Cluster all flows; else, with a taught bundle, only unknown ones.")
+    ] = False,
+    where: options.Where = None,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Find groups of new flows, and say what tells each from the rest.
+
+    \b
+    flowlore discover office-5shot capture.pcap
+    """
+    learning.require_extra()
+    from ..tasks.discover import discover as cluster
+    from ..tasks.predictor import load
+    from ..tasks.raw import texts
+    from .text import print_json, printable
+
+    predictor = load(bundle)
+    table = learning.read_flows(flows, options.resolved(config, set), where=where)
+    embedding = predictor.embed(table)
+    chosen = ~embedding.is_blank
+    if predictor.open_set is not None and not every:
+        chosen &= predictor.open_set.is_unknown(embedding.vectors)
+    asked = table[chosen]
+    places, clusters = cluster(asked, embedding.vectors[chosen], smallest=smallest)
+    ids = texts(asked, "flow_id")
+    alone = int((places < 0).sum())
+    if json:
+        rows = [one.as_json() | {"example": ids[one.example]} for one in clusters]
+        print_json({"flows": len(table), "asked": len(asked), "alone": alone, "clusters": rows})
+        return
+    print(f"{len(asked):,} of {len(table):,} flows asked: {len(clusters)} clusters, {alone:,} flows like no others")
+    for one in clusters:
+        print(f"\ncluster {one.number}: {one.flows:,} flows, for example {ids[one.example]}")
+        for trait in one.traits:
+            print(f"  {printable(trait.words)}")

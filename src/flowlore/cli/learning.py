@@ -1,0 +1,71 @@
+"""What the learning verbs share: flows in memory with their labels, and the extra that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..config import PipelineConfig
+    from ..flows.table import Flows
+
+NEEDED = ("torch", "sklearn", "lightgbm", "safetensors")
+
+BundleName = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or folder of a bundle.")]
+Flowed = Annotated[
+    list[str], typer.Argument(metavar="IN...", help="Captures, exports, logs or flow tables; files or folders.")
+]
+LabelFile = Annotated[
+    Path | None, typer.Option("--labels", metavar="FILE", help="Join labels from this file first, as `annotate` does.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of every random choice.")]
+
+
+def require_extra() -> None:
+    """Learning needs packages that reading flows does not."""
+    from importlib.util import find_spec
+
+    from ..errors import MissingDependency
+
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise MissingDependency(
+            f"learning: {', '.join(f'`{name}`' for name in missing)} not installed",
+            hint="pip install 'flowlore[learn]'",
+        )
+
+
+def read_flows(
+    inputs: list[str], settings: PipelineConfig, *, where: str | None = None, labels: Path | None = None
+) -> Flows:
+    """All flows of the inputs in order of start, labelled where a file of labels is given."""
+    from ..flows.annotate import annotate
+    from ..flows.table import Flows
+
+    batches, account = [], None
+    with _scanning(inputs, settings, where) as scan:
+        batches = list(scan)
+        account = scan.account
+    flows = Flows.from_batches(batches, account).sort()
+    return flows if labels is None else annotate(flows, labels)[0]
+
+
+def batches_of(inputs: list[str], settings: PipelineConfig, where: str | None) -> Iterator[Any]:
+    """Batches of flows in bounded memory."""
+    with _scanning(inputs, settings, where) as scan:
+        yield from scan
+
+
+def _scanning(inputs: list[str], settings: PipelineConfig, where: str | None) -> Any:
+    from .metering import Request, scanning
+
+    return scanning(Request(inputs=inputs, where=where), settings)
+
+
+def print_masked(masked: list[str]) -> None:
+    """What the bundle could have used and the flows do not have."""
+    if masked:
+        print(f"masked, as these flows have none of it: {', '.join(masked)}")

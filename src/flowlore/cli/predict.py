@@ -1,0 +1,65 @@
+"""`flowlore predict`."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from . import learning, options
+
+
+def predict(
+    bundle: learning.BundleName,
+    flows: learning.Flowed,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .jsonl file; else only a summary.")
+    ] = "",
+    where: options.Where = None,
+    overwrite: options.Overwrite = False,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Name the class of each flow, with its confidence, and say which are like nothing known.
+
+    \b
+    flowlore predict office-5shot capture.pcap -o answers.parquet
+    """
+    learning.require_extra()
+    import contextlib
+
+    from ..flows.write import open_writer
+    from ..tasks.predictor import load
+    from .text import print_json, print_table, printable
+
+    predictor = load(bundle)
+    predictor.taught()
+    settings = options.resolved(config, set)
+    named: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    masked: frozenset[str] | None = None
+    rows = 0
+    with contextlib.ExitStack() as stack:
+        writer = open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) if output else None
+        if writer is not None:
+            stack.enter_context(writer)
+        for batch in learning.batches_of(flows, settings, where):
+            embedding = predictor.embed(batch)
+            masked = frozenset(embedding.masked) if masked is None else masked & frozenset(embedding.masked)
+            answers = predictor.predict_embedded(batch, embedding)
+            labels, doubts = answers["label"].to_pylist(), answers["unknown"].to_pylist()
+            named.update(str(label) for label in labels)
+            unknown.update(str(label) for label, doubt in zip(labels, doubts, strict=True) if doubt)
+            rows += len(answers)
+            if writer is not None:
+                for part in answers.to_batches():
+                    writer.write(part)
+    if json:
+        report = {"flows": rows, "labels": dict(named.most_common()), "unknown": unknown.total()}
+        print_json(report | {"masked": sorted(masked or ()), "output": output or None})
+        return
+    learning.print_masked(sorted(masked or ()))
+    table = [[label, f"{count:,}", f"{unknown[label]:,}"] for label, count in named.most_common()]
+    print_table(["label", "flows", "of them like nothing known"], table, numbers=(1, 2))
+    if output:
+        print(f"{rows:,} answers → {printable(output)}")

@@ -1,0 +1,83 @@
+"""How good a taught bundle is on labelled flows that it was not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import TaskError
+from .classify.episodes import labelled
+from .metrics import calibration_error, f1_by_class, interval, purity, rounded, scores, silhouette
+from .predictor import Predictor, flow_id_bytes
+from .raw import texts
+
+MOST_ROWS_FOR_PURITY = 5000
+INTERVAL_DRAWS = 200
+
+
+def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> dict[str, Any]:
+    """Scores with intervals (whole captures are drawn), confidence, answer sets, unknowns, and the embedding's purity.
+
+    Flows that the head learnt from are left out, and counted. A label that the bundle does not know counts as wrong in
+    the scores, and tells how well "unknown" is told.
+    """
+    head = predictor.taught()
+    assert predictor.support is not None and predictor.open_set is not None and predictor.calibration is not None
+    labels = texts(flows, "label")
+    is_labelled = labelled(labels)
+    was_shown = _is_among(flow_id_bytes(flows), predictor.support.flow_ids)
+    asked = is_labelled & ~was_shown
+    if not asked.any():
+        raise TaskError(
+            f"tasks: none of the {len(flows):,} flows can be asked ({int((~is_labelled).sum()):,} have no label, "
+            f"{int((is_labelled & was_shown).sum()):,} were shown in training)",
+            hint="`flowlore annotate` joins labels; give captures that the bundle was not taught with",
+        )
+    flows = flows[asked]
+    truth = texts(flows, "label").astype(str)
+    embedding = predictor.embed(flows)
+    sure = predictor.calibration.confidences(head.predict_proba(embedding.vectors))
+    answers = head.classes_[sure.argmax(axis=1)].astype(str)
+    is_known = np.isin(truth, head.classes_.astype(str))
+    sets = predictor.calibration.sets(head.predict_proba(embedding.vectors))
+    columns = np.searchsorted(head.classes_.astype(str), truth[is_known])
+    unknown = predictor.open_set.is_unknown(embedding.vectors)
+    captures = np.array([str(name) for name in texts(flows, "capture")])
+    low, high = interval(
+        lambda rows: scores(truth[rows], answers[rows]).macro_f1,
+        len(truth),
+        rng=rng,
+        groups=captures if len(set(captures)) > 1 else None,
+        draws=INTERVAL_DRAWS,
+    )
+    chosen = rng.permutation(len(truth))[:MOST_ROWS_FOR_PURITY]
+    vectors = embedding.vectors[chosen]
+    return {
+        "asked": len(truth),
+        "shown_before": int((is_labelled & was_shown).sum()),
+        "unlabelled": int((~is_labelled).sum()),
+        "masked": list(embedding.masked),
+        **rounded(scores(truth, answers).as_json()),
+        "macro_f1_interval": [round(low, 4), round(high, 4)],
+        "f1_by_class": rounded(f1_by_class(truth, answers)[0]),
+        "calibration_error": round(calibration_error(answers == truth, sure.max(axis=1)), 4),
+        "set_coverage": _mean(sets[is_known][np.arange(len(columns)), columns]),
+        "set_size": _mean(sets.sum(axis=1)),
+        "known_called_unknown": _mean(unknown[is_known]),
+        "unknown_found": _mean(unknown[~is_known]),
+        "classes_never_shown": sorted(set(truth[~is_known].tolist())),
+        "purity": {str(count): round(share, 4) for count, share in purity(vectors, truth[chosen]).items()},
+        "silhouette": round(silhouette(vectors, truth[chosen]), 4),
+    }
+
+
+def _is_among(ids: Any, known: Any) -> Any:
+    """Which rows of [flows, 16] are among others; a flow without an id (zeros) is none of them."""
+    wanted = {row.tobytes() for row in known}
+    wanted.discard(bytes(ids.shape[1]))
+    return np.array([row.tobytes() in wanted for row in ids], np.bool_)
+
+
+def _mean(values: Any) -> float | None:
+    return round(float(np.mean(values)), 4) if len(values) else None

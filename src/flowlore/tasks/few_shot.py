@@ -1,0 +1,174 @@
+"""Teach a bundle classes from a few labelled flows, and examine it on others, beside simple methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TaskError
+from .calibrate import Calibration, OpenSet, out_of_fold
+from .classify.episodes import Episode, draw_episode, labelled
+from .metrics import calibration_error, rounded, scores
+from .predictor import Embedding, Predictor, Support, flow_id_bytes
+from .raw import raw_matrix, starts_ns, texts
+from .splits import (
+    Split,
+    novel,
+    split_at_random_which_leaks,
+    split_by_capture,
+    split_by_host,
+    split_by_network,
+    split_by_time,
+    twin_keys,
+)
+
+SplitBy = Literal["capture", "time", "host", "network", "random-which-leaks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Labelled flows with their vectors and raw numbers, and who teaches and who examines."""
+
+    flows: Any
+    embedding: Embedding
+    labels: npt.NDArray[Any]
+    raw: npt.NDArray[np.float64]
+    twins: npt.NDArray[np.int64]
+    split: Split
+
+
+def prepare(predictor: Predictor, flows: Any, *, by: str, rng: np.random.Generator, test_share: float = 0.5) -> Lesson:
+    """Embed labelled flows and split them. Flows without a label, or with nothing to look at, are left out."""
+    labels = texts(flows, "label")
+    if not labelled(labels).any():
+        raise TaskError(
+            "tasks: no flow has a label, so there is nothing to learn from",
+            hint="`--labels FILE`, or `flowlore annotate FLOWS LABELS -o labelled.parquet`",
+        )
+    flows = flows[labelled(labels)]
+    embedding = predictor.embed(flows)
+    if embedding.is_blank.any():
+        flows = flows[~embedding.is_blank]
+        embedding = replace(
+            embedding,
+            vectors=embedding.vectors[~embedding.is_blank],
+            is_blank=np.zeros(len(flows), np.bool_),
+        )
+    labels = texts(flows, "label")
+    return Lesson(
+        flows=flows,
+        embedding=embedding,
+        labels=labels,
+        raw=raw_matrix(flows),
+        twins=twin_keys(flows),
+        split=split_flows(flows, by, rng=rng, classes=labels, test_share=test_share),
+    )
+
+
+def split_flows(
+    flows: Any, by: str, *, rng: np.random.Generator, classes: npt.NDArray[Any], test_share: float = 0.5
+) -> Split:
+    """The split that a word asks for, over a flow table."""
+    if by not in get_args(SplitBy):
+        raise TaskError(f"tasks: flows cannot be split by `{by}`", hint=f"choose from {', '.join(get_args(SplitBy))}")
+    if by == "random-which-leaks":
+        return split_at_random_which_leaks(len(classes), rng=rng, test_share=test_share)
+    if by == "time":
+        from .raw import numbers
+
+        start = starts_ns(flows)
+        lasts = np.nan_to_num(numbers(flows, ("duration_ns",))[:, 0]).astype(np.int64)
+        return split_by_time(start, end_ns=start + lasts, test_share=test_share)
+    if by == "capture":
+        captures = texts(flows, "capture")
+        return split_by_capture(captures, starts_ns(flows), classes=classes, test_share=test_share)
+    by_place = split_by_host if by == "host" else split_by_network
+    return by_place(texts(flows, "src_ip"), rng=rng, classes=classes, test_share=test_share)
+
+
+def teach(
+    predictor: Predictor,
+    lesson: Lesson,
+    *,
+    shots: int,
+    rng: np.random.Generator,
+    head: str = "probe",
+    coverage: float = 0.9,
+    drop_small_classes: bool = False,
+) -> tuple[Predictor, Episode]:
+    """The predictor with a head that saw `shots` flows of each class, calibrated on answers given without the flow."""
+    from . import HEADS
+
+    episode = draw_episode(
+        lesson.labels,
+        shots,
+        rng=rng,
+        train=lesson.split.train,
+        test=lesson.split.test,
+        drop_small_classes=drop_small_classes,
+    )
+    vectors = lesson.embedding.vectors[episode.support]
+    labels = lesson.labels[episode.support].astype(str)
+    made = HEADS.load(head)()
+    guessed, classes = out_of_fold(made, vectors, labels)
+    taught = replace(
+        predictor,
+        head_name=head,
+        head=made.fit(vectors, labels),
+        calibration=Calibration.fit(guessed, np.searchsorted(classes, labels), coverage=coverage),
+        open_set=OpenSet.fit(vectors),
+        support=Support(vectors=vectors, labels=labels, flow_ids=flow_id_bytes(lesson.flows)[episode.support]),
+    )
+    return taught, episode
+
+
+def examine(
+    predictor: Predictor,
+    lesson: Lesson,
+    episode: Episode,
+    *,
+    rng: np.random.Generator,
+    baselines: Sequence[str] = ("nearest", "extra-trees", "lightgbm"),
+) -> dict[str, Any]:
+    """Scores of the head and of each baseline taught by the same flows, over all asked flows and over novel ones.
+
+    Novel flows are those without a near duplicate among the flows that were shown.
+    """
+    from . import BASELINES
+
+    if not len(episode.query):
+        raise TaskError("tasks: no labelled flow is left to be asked", hint="fewer `--shots`, or more labelled flows")
+    shown = replace(lesson.split, train=episode.support, test=episode.query)
+    is_novel = novel(shown, lesson.twins)
+    truth = lesson.labels[episode.query].astype(str)
+    taught = lesson.labels[episode.support].astype(str)
+    head = predictor.taught()
+    assert predictor.calibration is not None
+    sure = predictor.calibration.confidences(head.predict_proba(lesson.embedding.vectors[episode.query]))
+    answers = {predictor.head_name: head.classes_[sure.argmax(axis=1)]}
+    for name in baselines:
+        model = BASELINES.load(name)(rng).fit(lesson.raw[episode.support], taught)
+        answers[name] = model.predict(lesson.raw[episode.query])
+    table = {
+        name: {
+            "natural": rounded(scores(truth, given).as_json()),
+            "novel": rounded(scores(truth[is_novel], given[is_novel]).as_json()),
+        }
+        for name, given in answers.items()
+    }
+    best = max(table, key=lambda name: float(table[name]["natural"]["macro_f1"]))
+    return {
+        "classes": len(head.classes_),
+        "shown": len(episode.support),
+        "asked": len(episode.query),
+        "novel": int(is_novel.sum()),
+        "split": lesson.split.as_json(),
+        "dropped_classes": list(episode.dropped_classes),
+        "scores": table,
+        "best": best,
+        "calibration_error": round(calibration_error(answers[predictor.head_name] == truth, sure.max(axis=1)), 4),
+    }

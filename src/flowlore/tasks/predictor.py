@@ -1,0 +1,224 @@
+"""A bundle brought to life: flows in, vectors and answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BundleError, FlowloreError
+from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
+from .bundle_shelf import find_bundle
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..features.settings import FeatureSettings
+    from ..models.encoder import Encoder
+    from .calibrate import Calibration, OpenSet
+    from .classify.head import Head
+
+FLOW_ID_BYTES = 16
+
+
+def load(name_or_path: str | Path) -> Predictor:
+    """A bundle by its name or folder, ready to embed and predict."""
+    return Predictor.from_bundle(load_bundle(find_bundle(name_or_path)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """A vector for each flow, in the order of the flows. A flow with nothing to look at has a vector of zeros."""
+
+    vectors: npt.NDArray[np.float32]
+    masked: tuple[str, ...]  # channels that the encoder could use and no flow has
+    is_blank: npt.NDArray[np.bool_]  # flows that have none of its channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """The labelled flows that a head learnt from: for "unknown", explanations, and to keep them out of examinations."""
+
+    vectors: npt.NDArray[np.float32]
+    labels: npt.NDArray[Any]
+    flow_ids: npt.NDArray[np.uint8]  # [flows, 16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """An encoder, what it sees, and where it was taught, a head with its calibration."""
+
+    model: str
+    encoder: Encoder
+    features: FeatureSettings
+    head_name: str = ""
+    head: Head | None = None
+    calibration: Calibration | None = None
+    open_set: OpenSet | None = None
+    support: Support | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Predictor:
+        from ..features.settings import FeatureSettings
+        from ..models import MODELS
+        from ..settings import settings_from
+
+        try:
+            encoder = MODELS.load(bundle.model).from_state(bundle.arrays["encoder"], bundle.states["encoder"])
+            features = settings_from(FeatureSettings, bundle.config["features"])
+            parts = _head_parts(bundle) if bundle.has_head else {}
+        except FlowloreError as error:
+            raise damaged(bundle.name, "encoder", error) from error
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise damaged(bundle.name, "state", error) from error
+        return cls(
+            model=bundle.model,
+            encoder=encoder,
+            features=features,
+            data=bundle.data,
+            metrics=bundle.metrics,
+            name=bundle.name,
+            **parts,
+        )
+
+    def to_bundle(self) -> Bundle:
+        """Everything as arrays and JSON."""
+        from ..settings import settings_values
+
+        arrays, values = self.encoder.state()
+        held: dict[str, Any] = {"encoder": arrays}
+        states: dict[str, Any] = {"encoder": values}
+        config: dict[str, Any] = {"model": {"name": self.model}, "features": settings_values(self.features)}
+        labels: tuple[str, ...] = ()
+        if self.head is not None:
+            assert self.calibration is not None and self.open_set is not None and self.support is not None
+            held["head"], states["head"] = self.head.state()
+            codes = np.searchsorted(self.head.classes_, self.support.labels)
+            held["support"] = {"vectors": self.support.vectors, "codes": codes, "flow_ids": self.support.flow_ids}
+            states["support"] = {"threshold": self.open_set.threshold}
+            states["calibration"] = asdict(self.calibration)
+            config["head"] = {"name": self.head_name, **states["head"]["settings"]}
+            labels = tuple(str(label) for label in self.head.classes_)
+        return Bundle(
+            model=self.model,
+            config=config,
+            needs=tuple(self.encoder.needs),
+            states=plain(states),
+            arrays=held,
+            labels=labels,
+            data=self.data,
+            metrics=self.metrics,
+            name=self.name,
+        )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        return save_bundle(self.to_bundle(), path, overwrite=overwrite)
+
+    def embed(self, flows: Any) -> Embedding:
+        """Vectors of flows (`Flows` or Arrow). Channels that the flows lack are masked; without any it refuses."""
+        from ..features.extract import extract
+
+        batch = extract(flows, self.features)
+        has = {
+            need: batch.has(need) if need in batch.present else batch.has(need.partition(".")[0])
+            for need in self.encoder.needs
+        }
+        masked = tuple(need for need, rows in has.items() if not rows.any())
+        if len(batch) and len(masked) == len(has):
+            raise BundleError(
+                f"features: bundle `{self.name or self.model}` needs one of {', '.join(f'`{need}`' for need in has)}, "
+                "but these flows have none of them",
+                hint="`flowlore inspect` shows what the input holds; `flowlore columns` what each source can know",
+            )
+        vectors = self.encoder.embed(batch)
+        if not np.isfinite(vectors).all():
+            raise BundleError(
+                f"bundle: `{self.name or self.model}` gave vectors that are no numbers", hint="train it again"
+            )
+        seen = np.logical_or.reduce(list(has.values())) if has else np.ones(len(batch), np.bool_)
+        return Embedding(vectors=vectors, masked=masked, is_blank=~seen)
+
+    def predict(self, flows: Any) -> pa.Table:
+        """A row for each flow: label, confidence, the set of answers that holds the truth, unknown, novelty.
+
+        A flow with nothing to look at has no label. Keys are `flow_id` and `part`, as in the flow table.
+        """
+        return self.predict_embedded(flows, self.embed(flows))
+
+    def predict_embedded(self, flows: Any, embedding: Embedding) -> pa.Table:
+        """The same with vectors that are there already."""
+        import pyarrow as pa
+
+        head = self.taught()
+        assert self.calibration is not None and self.open_set is not None
+        rows = len(embedding.vectors)
+        raw = head.predict_proba(embedding.vectors) if rows else np.zeros((0, len(head.classes_)))
+        sure = self.calibration.confidences(raw) if rows else raw
+        sets = self.calibration.sets(raw) if rows else raw > 0
+        novelty = self.open_set.novelty(embedding.vectors)
+        blank = embedding.is_blank
+        places = sure.argmax(axis=1) if rows else np.zeros(0, np.int64)
+        offsets = np.concatenate([[0], np.cumsum(sets.sum(axis=1))]).astype(np.int32)
+        names = pa.array(head.classes_.astype(str).tolist(), pa.string())
+        table = keys(flows)
+        return pa.table(
+            {
+                "flow_id": table.column("flow_id"),
+                "part": table.column("part"),
+                "label": names.take(pa.array(places, mask=blank)),
+                "confidence": pa.array(sure.max(axis=1) if rows else [], pa.float32(), mask=blank),
+                "answers": pa.ListArray.from_arrays(pa.array(offsets), names.take(pa.array(np.nonzero(sets)[1]))),
+                "unknown": pa.array(self.open_set.is_unknown(embedding.vectors) | blank, pa.bool_()),
+                "novelty": pa.array(novelty, pa.float32(), mask=blank),
+            }
+        )
+
+    def taught(self) -> Head:
+        """The head, or an error that says how to get one."""
+        if self.head is None:
+            raise BundleError(
+                f"bundle: `{self.name or self.model}` embeds flows but knows no labels",
+                hint="`flowlore fit BUNDLE LABELLED --shots 5 -o NEW` teaches it some",
+            )
+        return self.head
+
+
+def keys(flows: Any) -> pa.Table:
+    """`flow_id` and `part` of each flow."""
+    import pyarrow as pa
+
+    table = flows if isinstance(flows, pa.Table) else None
+    if table is None:
+        table = pa.Table.from_batches([flows]) if isinstance(flows, pa.RecordBatch) else flows.to_arrow()
+    return table.select(["flow_id", "part"])
+
+
+def flow_id_bytes(flows: Any) -> npt.NDArray[np.uint8]:
+    """Flow ids as [flows, 16]; an unknown one is zeros."""
+    values = keys(flows).column("flow_id").to_pylist()
+    joined = b"".join(bytes(FLOW_ID_BYTES) if value is None else value for value in values)
+    return np.frombuffer(joined, np.uint8).reshape(-1, FLOW_ID_BYTES)
+
+
+def _head_parts(bundle: Bundle) -> dict[str, Any]:
+    from . import HEADS
+    from .calibrate import Calibration, OpenSet
+    from .metrics import normalised
+
+    head_name = bundle.config["head"]["name"]
+    head = HEADS.load(head_name).from_state(bundle.arrays["head"], bundle.states["head"])
+    held = bundle.arrays["support"]
+    return {
+        "head_name": head_name,
+        "head": head,
+        "calibration": Calibration(**bundle.states["calibration"]),
+        "open_set": OpenSet(known=normalised(held["vectors"]), threshold=float(bundle.states["support"]["threshold"])),
+        "support": Support(vectors=held["vectors"], labels=head.classes_[held["codes"]], flow_ids=held["flow_ids"]),
+    }
