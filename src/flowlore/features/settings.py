@@ -1,0 +1,36 @@
+"""Which features are taken from a flow table, and what stays out unless a person asks for it."""
+
+from dataclasses import dataclass
+
+from ..settings import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings(Settings):
+    """What an encoder may see of a flow. Every report prints these, since they decide what a score means."""
+
+    quantities: bool = setting(True, "take counters and statistics of the whole flow")
+    series: bool = setting(True, "take sizes, gaps, flags and windows of the first packets")
+    entities: bool = setting(True, "take names as tokens; which kinds, the `use_…` settings say")
+    payload_bytes: int = setting(
+        0,
+        "first payload bytes taken in each direction; 0 takes none, since payload can hold what people wrote",
+        minimum=0,
+        maximum=1500,
+    )
+    packets: int = setting(32, "packets of a flow that are looked at, from its first", minimum=1, maximum=1000)
+    use_addresses: bool = setting(
+        False, "address prefixes as entities; off, since an address is a shortcut to the answer and may be a person"
+    )
+    use_ports: bool = setting(
+        False, "port classes as entities; off, since in many data sets the port is the label and nowhere else"
+    )
+    use_names: bool = setting(
+        True,
+        "labels of server and DNS names as entities; on, since names outlive addresses; off for studies of behaviour",
+    )
+
+    def shortcuts(self) -> str:
+        """What a report says of identity: `addresses off, ports off, names on`."""
+        chosen = {"addresses": self.use_addresses, "ports": self.use_ports, "names": self.use_names}
+        return ", ".join(f"{name} {'on' if on and self.entities else 'off'}" for name, on in chosen.items())
