@@ -1,0 +1,160 @@
+"""Floods at bounded rates against the run's own addresses: every packet is counted and paid for before it is sent."""
+
+import ipaddress
+import socket
+import struct
+from contextlib import suppress
+from random import Random
+
+from ..activity import Scene
+from .budget import Budget, number
+from .naming import WIDE_ZONE, wide_answer
+from .programs import Habit
+from .scanning import target_of, wait
+from .targets import address_of, dns_query, name_of, place_of
+from .web import PLAIN, connection_to
+
+_IPV4_ONLY = "the target of a half-open flood is IPv4"
+
+
+def _flood_syn(scene: Scene, rng: Random, budget: Budget) -> None:
+    """First packets of connections from changing source ports of this host; its kernel resets the answers."""
+    target = _ipv4_target(scene, rng)
+    port = number(scene, rng, "port_asked", 0, 0) or rng.choice((22, 80, 443))
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        source = _source_towards(target)
+        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+            if not budget.spend(3):
+                return
+            with suppress(OSError):
+                raw.sendto(syn_segment(source, target, rng.randrange(1024, 65_536), port, rng), (target, 0))
+            wait(scene, rng, budget)
+
+
+def syn_segment(source: str, target: str, source_port: int, port: int, rng: Random) -> bytes:
+    """A TCP header with SYN, the usual option of maximum segment size, and a right checksum."""
+    head = struct.pack(">HHIIBBHHH", source_port, port, rng.randrange(1 << 32), 0, 0x60, 0x02, 64_240, 0, 0)
+    segment = head + struct.pack(">BBH", 2, 4, 1_460)
+    pseudo = ipaddress.IPv4Address(source).packed + ipaddress.IPv4Address(target).packed
+    total = internet_checksum(pseudo + struct.pack(">BBH", 0, 6, len(segment)) + segment)
+    return segment[:16] + struct.pack(">H", total) + segment[18:]
+
+
+def internet_checksum(content: bytes) -> int:
+    """
+    >>> hex(internet_checksum(bytes.fromhex("45000073000040004011 0000 c0a80001c0a800c7")))
+    '0xb861'
+    """
+    padded = content + b"\0" * (len(content) % 2)
+    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _flood_udp(scene: Scene, rng: Random, budget: Budget) -> None:
+    """Datagrams of random bytes, of one size or of all, to one port or to any."""
+    target = target_of(scene, rng)
+    size, port = rng.choice((0, 64, 512, 1_400)), rng.choice((0, 53, 80, 443, 5060))
+    with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+            if not budget.spend(2):
+                return
+            content = rng.randbytes(size or rng.randint(1, 1_400))
+            with suppress(OSError):
+                opened.sendto(content, (target, port or rng.randrange(1, 65_536)))
+            wait(scene, rng, budget)
+
+
+def _flood_icmp(scene: Scene, rng: Random, budget: Budget) -> None:
+    """Echo requests."""
+    target = _ipv4_target(scene, rng)
+    size, identity = rng.choice((8, 56, 1_000)), rng.randrange(1 << 16)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        for turn in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+            if not budget.spend(2):
+                return
+            content = bytes(size)
+            total = internet_checksum(struct.pack(">BBHHH", 8, 0, 0, identity, turn & 0xFFFF) + content)
+            with suppress(OSError):
+                raw.sendto(struct.pack(">BBHHH", 8, 0, total, identity, turn & 0xFFFF) + content, (target, 0))
+            wait(scene, rng, budget)
+
+
+def _flood_http(scene: Scene, rng: Random, budget: Budget) -> None:
+    """The same page again and again: a new connection each time, or many questions in one."""
+    place = place_of(scene, rng, *PLAIN)
+    address = address_of(scene, rng, place)
+    reuse = rng.random() < 0.5
+    connection = connection_to(scene, place, address, 1.0)
+    try:
+        for turn in budget.actions_up_to(number(scene, rng, "count", 50, 1_000)):
+            if not budget.spend(16):
+                return
+            with suppress(OSError, ValueError):
+                connection.request("GET", f"/api?{turn}", headers={"Host": name_of(rng, place)})
+                connection.getresponse().read()
+            if not reuse:
+                connection.close()
+            wait(scene, rng, budget)
+    finally:
+        connection.close()
+
+
+def _flood_dns(scene: Scene, rng: Random, budget: Budget) -> None:
+    """Questions for names that do not exist, in a random order, so that no cache helps."""
+    place = place_of(scene, rng, "dns")
+    address = address_of(scene, rng, place)
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 3_000)):
+            if not budget.spend(2):
+                return
+            name = f"{rng.randbytes(rng.randint(4, 10)).hex()}.office.example"
+            with suppress(OSError):
+                opened.sendto(dns_query(name, 1, rng), (address, place.port))
+            wait(scene, rng, budget)
+
+
+def _reflect(scene: Scene, rng: Random, budget: Budget) -> None:
+    """What a victim sees of a reflection: long answers that nobody asked for, from a server's port.
+
+    It runs on a laboratory server, which sends by its own will and under its own address; no source is forged.
+    """
+    target = target_of(scene, rng)
+    question = dns_query(f"{rng.randbytes(3).hex()}.{WIDE_ZONE}", 255, rng)
+    port = number(scene, rng, "port_asked", 1024, 65_535)
+    with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # where a resolver runs, its port is taken and the answers come from another one
+            opened.bind(("", int(scene.options.get("source_port", 53))))
+        for _ in budget.actions_up_to(number(scene, rng, "count", 100, 3_000)):
+            size = rng.randint(600, 1_300)
+            if not budget.spend(2):
+                return
+            with suppress(OSError):
+                opened.sendto(wide_answer(question, rng, size), (target, port))
+            wait(scene, rng, budget)
+
+
+def _ipv4_target(scene: Scene, rng: Random) -> str:
+    for _ in range(50):
+        target = target_of(scene, rng)
+        if ":" not in target:
+            return target
+    raise OSError(_IPV4_ONLY)
+
+
+def _source_towards(target: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect((target, 9))
+        return str(asked.getsockname()[0])
+
+
+FLOOD_SYN = Habit(name="flood-syn", application="syn-flood", kind="misbehaviour", steps=_flood_syn, uses=())
+FLOOD_UDP = Habit(name="flood-udp", application="udp-flood", kind="misbehaviour", steps=_flood_udp, uses=())
+FLOOD_ICMP = Habit(name="flood-icmp", application="icmp-flood", kind="misbehaviour", steps=_flood_icmp, uses=())
+FLOOD_HTTP = Habit(
+    name="flood-http", application="http-flood", kind="misbehaviour", steps=_flood_http, uses=("web-plain",)
+)
+FLOOD_DNS = Habit(name="flood-dns", application="dns-flood", kind="misbehaviour", steps=_flood_dns, uses=("dns",))
+REFLECT = Habit(name="reflect-answers", application="reflection", kind="misbehaviour", steps=_reflect, uses=())

@@ -1,0 +1,260 @@
+"""Web servers (nginx) and those who visit them: people, programs, players, updaters and uploaders."""
+
+import http.client
+import ssl
+import time
+from collections.abc import Sequence
+from random import Random
+from urllib.parse import urlencode
+
+from ..activity import Place, Program, Scene
+from .budget import Budget, number, pause_s
+from .materials import SEGMENTS, authority, certificate, files, prose, written
+from .programs import Habit, ProgramService, run_program, shown
+from .targets import look_up, place_of
+
+NGINX_PROGRAM = Program(name="nginx", package="nginx")
+CURL = Program(name="curl", package="curl")
+OPENSSL = Program(name="openssl", package="openssl")
+AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605",
+)
+SECURE, PLAIN = ("web-secure", "web-tls12"), ("web-plain",)
+SEGMENT_BYTES = 1_400
+
+_NGINX = """
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log {folder}/access.log;
+  default_type text/html;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  client_max_body_size 64m;
+  keepalive_timeout 20s;
+  {tls}
+  server {{
+    {listen}
+    root {files};
+    location /upload/ {{ dav_methods PUT; create_full_put_path on; root {folder}; }}
+    location = /api {{ return 200 "{answer}"; }}
+    location = /login {{ return 401; }}
+  }}
+}}
+"""
+
+
+def _nginx(scene: Scene, port: int, listen: str, tls: str) -> Sequence[str]:
+    lines = "\n    ".join(f"listen {shown(address)}:{port}{listen};" for address in scene.addresses)
+    answer = prose(Random(scene.seed), 100 + scene.seed % 900)
+    text = _NGINX.format(folder=scene.folder, files=files(scene), listen=lines, tls=tls, answer=answer)
+    return ["nginx", "-c", written(scene.folder, "nginx.conf", text), "-g", "daemon off;"]
+
+
+def _tls(scene: Scene, service: str, protocols: str) -> str:
+    chain, key = certificate(scene, service)
+    return f"ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols {protocols};"
+
+
+def _serve_plain(scene: Scene, port: int) -> Sequence[str]:
+    return _nginx(scene, port, "", "")
+
+
+def _serve_secure(scene: Scene, port: int) -> Sequence[str]:
+    return _nginx(scene, port, " ssl http2", _tls(scene, "web-secure", "TLSv1.2 TLSv1.3"))
+
+
+def _serve_tls12(scene: Scene, port: int) -> Sequence[str]:
+    return _nginx(scene, port, " ssl", _tls(scene, "web-tls12", "TLSv1.2"))
+
+
+def url_of(place: Place, name: str) -> str:
+    """Scheme, name and (where it is not the usual one) port."""
+    scheme, usual = ("http", 80) if place.service in PLAIN else ("https", 443)
+    return f"{scheme}://{shown(name)}" + ("" if place.port == usual else f":{place.port}")
+
+
+def curl(scene: Scene, place: Place, name: str, address: str, budget: Budget) -> list[str]:
+    """The words of a curl that trusts the laboratory, knows the address already and keeps to the packet rate."""
+    words = ["curl", "-sS", "--noproxy", "*", "--cacert", str(authority(scene)), "--connect-timeout", "4"]
+    words += ["--max-time", str(max(1, int(budget.seconds_left)))]
+    words += ["--limit-rate", str(max(2_000, int(budget.packets_per_s * SEGMENT_BYTES)))]
+    return [*words, "--resolve", f"{name}:{place.port}:{shown(address)}"]
+
+
+def packets_of(size_bytes: int) -> int:
+    """A high estimate of the packets, in both directions, of a transfer of this size."""
+    return 30 + 2 * size_bytes // SEGMENT_BYTES
+
+
+def _browse_curl(scene: Scene, rng: Random, budget: Budget) -> None:
+    """Visits to sites: a page, the pictures it needs over the same connection, reading, the next page."""
+    agent = rng.choice(AGENTS)
+    for _ in budget.actions_up_to(number(scene, rng, "visits", 1, 4)):
+        place = place_of(scene, rng, *SECURE, *PLAIN)
+        name, address = look_up(scene, rng, place)
+        words = [*curl(scene, place, name, address, budget), "-A", agent]
+        if rng.random() < 0.3:
+            words.append("--http1.1")
+        for path in _page(rng):
+            if budget.spend(100):
+                words += ["-o", "/dev/null", f"{url_of(place, name)}/{path}"]
+        run_program(scene, budget, words)
+        budget.pause(pause_s(scene, rng, 1.5))
+
+
+def _page(rng: Random) -> list[str]:
+    images = rng.sample(range(12), rng.randint(0, 6))
+    return [f"page-{rng.randrange(10)}", *(f"image-{image}" for image in images)]
+
+
+def _browse_wget(scene: Scene, rng: Random, budget: Budget) -> None:
+    """A page and what hangs on it, one after the other, by wget over HTTP/1.1."""
+    for _ in budget.actions_up_to(number(scene, rng, "visits", 1, 3)):
+        place = place_of(scene, rng, *SECURE, *PLAIN)
+        name, address = look_up(scene, rng, place)
+        if not budget.spend(600):
+            return
+        words = ["wget", "-q", "--no-proxy", "-T", "5", "-t", "1", "-O", "/dev/null", f"--header=Host: {name}"]
+        words += [f"--ca-certificate={authority(scene)}"]
+        run_program(scene, budget, [*words, *(f"{url_of(place, address)}/{path}" for path in _page(rng))])
+        budget.pause(pause_s(scene, rng, 1.0))
+
+
+def connection_to(scene: Scene, place: Place, address: str, seconds: float) -> http.client.HTTPConnection:
+    """HTTP/1.1 from Python, in the clear or by TLS. The server name is the address's own when no name is known."""
+    if place.service in PLAIN:
+        return http.client.HTTPConnection(address, place.port, timeout=max(0.1, seconds))
+    trust = ssl.create_default_context(cafile=str(authority(scene)))
+    return http.client.HTTPSConnection(address, place.port, timeout=max(0.1, seconds), context=trust)
+
+
+def _call_api(scene: Scene, rng: Random, budget: Budget) -> None:
+    """A program that asks the same small question again and again over one connection."""
+    place = place_of(scene, rng, *SECURE, *PLAIN)
+    name, address = look_up(scene, rng, place)
+    connection = connection_to(scene, place, address, min(5.0, budget.seconds_left))
+    try:
+        for turn in budget.actions_up_to(number(scene, rng, "calls", 3, 40)):
+            if not budget.spend(30 if turn == 0 else 6):
+                return
+            query = urlencode({"since": int(time.time()), "page": rng.randrange(50)})
+            connection.request("GET", f"/api?{query}", headers={"Host": name, "Accept": "application/json"})
+            connection.getresponse().read()
+            budget.pause(pause_s(scene, rng, 0.4))
+    finally:
+        connection.close()
+
+
+def _browse_chromium(scene: Scene, rng: Random, budget: Budget) -> None:
+    """One page in a headless Chromium, which opens the connections it likes."""
+    for _ in budget.actions_up_to(number(scene, rng, "visits", 1, 2)):
+        place = place_of(scene, rng, *SECURE)
+        name, address = look_up(scene, rng, place)
+        if not budget.spend(300):
+            return
+        words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--incognito"]
+        words += ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--no-pings"]
+        words += [
+            "--disable-features=OptimizationHints,MediaRouter",
+            "--no-proxy-server",
+            "--ignore-certificate-errors",
+        ]
+        words += [f"--user-data-dir={scene.folder / 'chromium'}", "--virtual-time-budget=3000", "--dump-dom"]
+        words += [f"--host-resolver-rules=MAP {name} {shown(address)}"]
+        run_program(scene, budget, [*words, f"{url_of(place, name)}/page-{rng.randrange(10)}"], seconds=20)
+        budget.pause(pause_s(scene, rng, 2.0))
+
+
+def _watch_video(scene: Scene, rng: Random, budget: Budget) -> None:
+    """A player: the list, then segment by segment, some ahead at first, then one for each that was seen."""
+    place = place_of(scene, rng, *SECURE, *PLAIN)
+    name, address = look_up(scene, rng, place)
+    base = f"{url_of(place, name)}/video/{rng.choice(('low', 'middle', 'high'))}"
+    ahead = rng.randint(1, 4)
+    segment_s = float(scene.options.get("segment_s", rng.uniform(0.5, 2.0)))
+    words = [*curl(scene, place, name, address, budget), "-o", "/dev/null"]
+    run_program(scene, budget, [*words, f"{base}/list.m3u8"])
+    for segment in budget.actions_up_to(number(scene, rng, "segments", 2, 10)):
+        if not budget.spend(packets_of(200_000)):
+            return
+        run_program(scene, budget, [*words, f"{base}/{segment % SEGMENTS}.ts"])
+        if segment >= ahead:
+            budget.pause(segment_s * rng.uniform(0.8, 1.2))
+
+
+def _update_software(scene: Scene, rng: Random, budget: Budget) -> None:
+    """As a package manager does it: small index files that rarely changed, then packages one after the other."""
+    place = place_of(scene, rng, *PLAIN)
+    name, address = look_up(scene, rng, place)
+    words = [*curl(scene, place, name, address, budget), "-A", "Debian APT-HTTP/1.3 (2.6.1)", "--http1.1"]
+    yesterday = ("-H", "If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT")
+    paths = [f"dists/stable/InRelease?{rng.randrange(9)}", *(f"page-{rng.randrange(10)}" for _ in range(3))]
+    run_program(scene, budget, [*words, *yesterday, *_outputs(paths, url_of(place, name))])
+    for _ in budget.actions_up_to(number(scene, rng, "packages", 1, 6)):
+        if not budget.spend(packets_of(800_000)):
+            return
+        run_program(scene, budget, [*words, *_outputs([f"update-{rng.randrange(6)}"], url_of(place, name))])
+
+
+def _outputs(paths: list[str], base: str) -> list[str]:
+    return [word for path in paths for word in ("-o", "/dev/null", f"{base}/{path}")]
+
+
+def _upload(scene: Scene, rng: Random, budget: Budget) -> None:
+    """Photographs and documents sent to a site."""
+    place = place_of(scene, rng, *SECURE, *PLAIN)
+    name, address = look_up(scene, rng, place)
+    for turn in budget.actions_up_to(number(scene, rng, "files", 1, 4)):
+        size = int(20_000 * 50 ** rng.random())
+        if not budget.spend(packets_of(size)):
+            return
+        words = [*curl(scene, place, name, address, budget), "-T", "-", "-A", rng.choice(AGENTS)]
+        target = f"{url_of(place, name)}/upload/{scene.host}-{turn % 4}"
+        run_program(scene, budget, [*words, target], feed=rng.randbytes(size))
+        budget.pause(pause_s(scene, rng, 1.0))
+
+
+WEB_PLAIN = ProgramService(name="web-plain", port=80, command=_serve_plain, needs=(NGINX_PROGRAM,))
+WEB_SECURE = ProgramService(name="web-secure", port=443, command=_serve_secure, needs=(NGINX_PROGRAM, OPENSSL))
+WEB_TLS12 = ProgramService(name="web-tls12", port=443, command=_serve_tls12, needs=(NGINX_PROGRAM, OPENSSL))
+
+BROWSE_CURL = Habit(
+    name="browse-curl", application="web", steps=_browse_curl, uses=("web-secure",), needs=(CURL, OPENSSL)
+)
+BROWSE_WGET = Habit(
+    name="browse-wget",
+    application="web",
+    steps=_browse_wget,
+    uses=("web-plain",),
+    needs=(Program(name="wget", package="wget"), OPENSSL),
+)
+BROWSE_CHROMIUM = Habit(
+    name="browse-chromium",
+    application="web",
+    steps=_browse_chromium,
+    uses=("web-secure",),
+    needs=(Program(name="chromium", package="chromium"),),
+)
+CALL_API = Habit(name="call-api", application="web-api", steps=_call_api, uses=("web-secure",), needs=(OPENSSL,))
+WATCH_VIDEO = Habit(
+    name="watch-video", application="video", steps=_watch_video, uses=("web-secure",), needs=(CURL, OPENSSL)
+)
+UPDATE_SOFTWARE = Habit(
+    name="update-software",
+    application="software-update",
+    steps=_update_software,
+    uses=("web-plain",),
+    needs=(CURL, OPENSSL),
+)
+UPLOAD_FILES = Habit(
+    name="upload-files", application="web-upload", steps=_upload, uses=("web-secure",), needs=(CURL, OPENSSL)
+)
