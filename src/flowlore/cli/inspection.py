@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .text import print_table, printable
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from ..pages.tally import Ranking
 
 ROWS = 8
+UNNAMED = "-"  # datagrams from a file do not say who sent them
+EXPORTER_COLUMNS = (
+    *("exporter", "version", "domain", "datagrams", "records", "options_records"),
+    *("missing", "sequence_gaps", "sequence_restarts", "template_changes"),
+)
 
 
 def print_inspection(inspection: Inspection) -> None:
@@ -57,15 +63,35 @@ def print_exporters(inspection: Inspection) -> None:
     if not exporters:
         print("no exporters: the inputs hold no NetFlow, IPFIX or sFlow")
         return
-    headings = list(
-        dict.fromkeys(key for row in exporters for key, one in row.items() if not isinstance(one, list | dict))
-    )
-    rows = [[_cell(row.get(key)) for key in headings] for row in exporters]
-    print_table([one.replace("_", " ") for one in headings], rows)
+    print_table([name.replace("_", " ") for name in EXPORTER_COLUMNS], [_exporter_cells(row) for row in exporters])
     for row in exporters:
-        for template in row.get("templates", ()):
-            fields = ", ".join(template["fields"])
-            print(printable(f"{row['exporter']} domain {row['domain']}, template {template['id']}: {fields}"))
+        lines = list(_exporter_lines(row))
+        if lines:
+            print("\n" + printable(f"{row['exporter'] or UNNAMED}, {row['version']}, domain {row['domain']}"))
+        for line in lines:
+            print(f"  {printable(line)}")
+
+
+def _exporter_cells(row: dict[str, Any]) -> list[str]:
+    named = {"exporter": row["exporter"] or UNNAMED, "missing": f"{row['missing']:,} {row['missing_unit']}"}
+    names = {"exporter", "version", "domain", "missing"}  # a domain is a number without thousands
+    return [str((row | named)[name]) if name in names else f"{row[name]:,}" for name in EXPORTER_COLUMNS]
+
+
+def _exporter_lines(row: dict[str, Any]) -> Iterator[str]:
+    """What has no place in a table: sampling, names by number, templates with their fields."""
+    for one in row["sampling"]:
+        yield f"sampling: 1 in {one['rate']:,}, said by {one['from']}, {one['records']:,} records"
+    for what in ("interfaces", "vrfs"):
+        if row[what]:
+            yield f"{what}: " + ", ".join(f"{number} {name}" for number, name in row[what].items())
+    for count, what in ((row["applications"], "applications named"), (row["held_sets"], "sets wait for a template")):
+        if count:
+            yield f"{what}: {count:,}"
+    for template in row["templates"]:
+        if template["age_s"] is not None:  # the fields of v5 and v7 are fixed and were never sent
+            kind = "options template" if template["options"] else "template"
+            yield f"{kind} {template['id']}, {template['age_s']:,.0f} s old: {', '.join(template['fields'])}"
 
 
 def _print_ranking(title: str, ranking: Ranking, keys: list[str]) -> None:
@@ -81,9 +107,3 @@ def _print_ranking(title: str, ranking: Ranking, keys: list[str]) -> None:
     print_table([title, "flows", "packets", "bytes"], rows, numbers=(1, 2, 3))
     if ranking.distinct > ROWS:
         print(f"… and {'at least ' if ranking.approximate else ''}{ranking.distinct - ROWS:,} more")
-
-
-def _cell(value: Any) -> str:
-    return (
-        "" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    )

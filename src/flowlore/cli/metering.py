@@ -118,7 +118,7 @@ def scanning(request: Request, settings: PipelineConfig) -> Iterator[Any]:
 
 
 def report(account: Any, *, written: int) -> dict[str, Any]:
-    """An account as plain JSON. `flows` are rows written; `filtered` are those that `--where` left out."""
+    """An account as plain JSON. `flows` are rows written; what `--where` left out is the note `rows-filtered`."""
     values = {
         "packets": account.packets,
         "packets_in_flows": account.packets_in_flows,

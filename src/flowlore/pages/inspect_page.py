@@ -108,6 +108,7 @@ def _exporters(exporters: list[dict[str, Any]]) -> Iterator[str]:
         ]
         for one in exporters[:EXPORTERS]
         for template in one["templates"]
+        if template["age_s"] is not None  # the fields of v5 and v7 are fixed and were never sent
     ]
     if templates:
         yield card("Templates", table(["exporter, template, fields", "age"], templates[:EXPORTERS]), width="wide")
