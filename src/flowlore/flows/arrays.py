@@ -35,12 +35,25 @@ def chosen_words(places: npt.NDArray[Any], words: Sequence[str], is_null: npt.ND
     >>> chosen_words(np.array([1, 0, 1]), ["idle", "reuse"], np.array([False, False, True])).to_pylist()
     ['reuse', 'idle', None]
     """
+    if is_null is None and len(places) and places.min() == places.max():
+        return repeated_word(words[int(places[0])], len(places))
     encoded = [word.encode() for word in words]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
     dictionary = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
     indices = plain_array(places.astype(np.int32), is_null=is_null)
     return pa.DictionaryArray.from_arrays(indices, dictionary).dictionary_decode()
+
+
+def repeated_word(word: str, rows: int) -> pa.Array:
+    """One word in every row, as text.
+
+    >>> repeated_word("idle", 2).to_pylist()
+    ['idle', 'idle']
+    """
+    encoded = word.encode()
+    offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(len(encoded))
+    return pa.Array.from_buffers(pa.string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(encoded * rows)])
 
 
 def validity(is_null: npt.NDArray[np.bool_] | None) -> pa.Buffer | None:

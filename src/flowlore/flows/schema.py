@@ -80,10 +80,13 @@ def flow_batch(known: Mapping[str, Any], rows: int) -> pa.RecordBatch:
     if unknown:
         raise ValueError(f"not columns of the flow table: {sorted(unknown)}")
     arrays = []
+    unknown_columns: dict[pa.DataType, pa.Array] = {}
     for column in columns():
         values = known.get(column.name)
         if values is None:
-            arrays.append(pa.nulls(rows, column.type))
+            if column.type not in unknown_columns:
+                unknown_columns[column.type] = pa.nulls(rows, column.type)
+            arrays.append(unknown_columns[column.type])
         elif isinstance(values, pa.Array):
             arrays.append(values if values.type == column.type else values.cast(column.type))
         else:

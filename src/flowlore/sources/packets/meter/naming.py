@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ....flows.arrays import chosen_words, plain_array
-from ....flows.compiled import borrowing
+from ....flows.compiled import borrowing, prefetch
 from ..layout import Bytes, Counts
 from ..names.tags import (
     ALPN,
@@ -28,7 +28,8 @@ from ..names.tags import (
     USER_AGENT,
 )
 from .chains import read_items
-from .layout import MAX_NAMES_BYTES, Tables
+from .columns import ROWS_AHEAD
+from .layout import MAX_NAMES_BYTES, NAMES_BLOCK, Tables
 from .lookups import NAME_BYTES, Lookups, look_up
 
 TAGS = 16
@@ -58,8 +59,11 @@ def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, A
     sizes = np.zeros((TAGS, len(slots)), np.int32)
     _find_items(tables, slots, starts, items, places, sizes)
     looked_up = _looked_up(tables, slots, places[SERVER_NAME], lookups)
-    known: dict[str, Any] = {name: _text(items, places[tag], sizes[tag]) for name, tag in TEXT.items()}
-    known["server_name"] = _with_lookups(known["server_name"], looked_up, lookups)
+    not_looked_up = np.full(len(slots), -1, np.int64)
+    known: dict[str, Any] = {
+        name: _text(items, places[tag], sizes[tag], looked_up if tag == SERVER_NAME else not_looked_up, lookups)
+        for name, tag in TEXT.items()
+    }
     origin = _number(items, places[SERVER_NAME_FROM], 1)
     origin = np.where((places[SERVER_NAME] < 0) & (looked_up >= 0), FROM_DNS, origin)
     known["server_name_from"] = _word(origin, places[SERVER_NAME] < 0, NAME_ORIGINS, also=looked_up >= 0)
@@ -85,7 +89,11 @@ def _find_items(
 ) -> None:
     """Lay the names of all flows one after the other and note where the last item of each tag is."""
     for row in range(len(slots)):
+        if row + ROWS_AHEAD < len(slots):
+            prefetch(tables.names, np.int64(tables.flows[slots[row + ROWS_AHEAD]].names_first) * NAMES_BLOCK)
         start = starts[row]
+        if starts[row + 1] == start:
+            continue
         stop = start + read_items(tables, tables.flows[slots[row]], items[start:])
         while start + 3 <= stop:
             tag = items[start]
@@ -106,13 +114,54 @@ def _find_lookups(tables: Tables, slots: Counts, named: Counts, lookups: Lookups
 
 
 @borrowing
-def _copy_text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32], out: Bytes) -> None:
-    cursor = 0
+def _measure_text(
+    places: Counts,
+    sizes: npt.NDArray[np.int32],
+    looked_up: Counts,
+    lookup_sizes: Bytes,
+    offsets: npt.NDArray[np.int32],
+    bitmap: Bytes,
+) -> int:
+    """Where the text of each row begins and which rows have one; how many have."""
+    total = np.int64(0)
+    present = 0
     for row in range(len(places)):
+        offsets[row] = total
         if places[row] >= 0:
-            for byte in range(sizes[row]):
-                out[cursor + byte] = items[places[row] + byte]
-            cursor += sizes[row]
+            total += np.int64(sizes[row])
+        elif looked_up[row] >= 0:
+            total += np.int64(lookup_sizes[looked_up[row]])
+        else:
+            continue
+        bitmap[row >> 3] |= np.uint8(1 << (row & 7))
+        present += 1
+    offsets[len(places)] = total
+    return present
+
+
+@borrowing
+def _copy_text(
+    items: Bytes, places: Counts, looked_up: Counts, names: Bytes, offsets: npt.NDArray[np.int32], out: Bytes
+) -> None:
+    for row in range(len(places)):
+        start = np.int64(offsets[row])
+        size = np.int64(offsets[row + 1]) - start
+        if places[row] >= 0:
+            for byte in range(size):
+                out[start + byte] = items[places[row] + byte]
+        elif looked_up[row] >= 0:
+            for byte in range(size):
+                out[start + byte] = names[looked_up[row] * NAME_BYTES + byte]
+
+
+@borrowing
+def _read_numbers(items: Bytes, places: Counts, width: int, out: Counts) -> None:
+    for row in range(len(places)):
+        value = np.int64(0)
+        if places[row] >= 0:
+            for byte in range(width):
+                value = (value << 8) | np.int64(items[places[row] + byte])
+        out[row] = value
 
 
 def _looked_up(tables: Tables, slots: Counts, named: Counts, lookups: Lookups) -> Counts:
@@ -123,35 +172,25 @@ def _looked_up(tables: Tables, slots: Counts, named: Counts, lookups: Lookups) -
     return out
 
 
-def _text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32]) -> pa.Array:
-    absent = places < 0
-    if absent.all():
-        return pa.nulls(len(places), pa.string())
-    lengths = np.where(absent, 0, sizes)
-    offsets = np.zeros(len(places) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
+def _text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32], looked_up: Counts, lookups: Lookups) -> pa.Array:
+    """What the items say; where they say nothing, what was looked up."""
+    rows = len(places)
+    offsets = np.empty(rows + 1, np.int32)
+    bitmap = np.zeros((rows + 7) // 8, np.uint8)
+    present = _measure_text(places, sizes, looked_up, lookups.lengths, offsets, bitmap)
+    if not present:
+        return pa.nulls(rows, pa.string())
     data = np.empty(int(offsets[-1]), np.uint8)
-    _copy_text(items, np.ascontiguousarray(places), np.ascontiguousarray(sizes), data)
-    validity = pa.py_buffer(np.packbits(~absent, bitorder="little"))
-    return pa.StringArray.from_buffers(len(places), pa.py_buffer(offsets), pa.py_buffer(data), validity)
+    _copy_text(items, places, looked_up, lookups.names, offsets, data)
+    validity = pa.py_buffer(bitmap) if present < rows else None
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(data), validity)
 
 
-def _with_lookups(names: pa.Array, looked_up: Counts, lookups: Lookups) -> pa.Array:
-    found = looked_up >= 0
-    if not found.any():
-        return names
-    places = np.where(found, looked_up * NAME_BYTES, -1)
-    sizes = np.where(found, lookups.lengths[looked_up], 0).astype(np.int32)
-    return pa.compute.coalesce(names, _text(lookups.names, places, sizes))
-
-
-def _number(items: Bytes, places: Counts, width: int) -> npt.NDArray[np.int64]:
+def _number(items: Bytes, places: Counts, width: int) -> Counts:
     """A big-endian number of `width` bytes at each place; 0 where there is none."""
-    at = np.maximum(places, 0)
-    value = np.zeros(len(places), np.int64)
-    for byte in range(width):
-        value = (value << 8) | items[at + byte]
-    return np.where(places < 0, 0, value)
+    numbers = np.empty(len(places), np.int64)
+    _read_numbers(items, places, width, numbers)
+    return numbers
 
 
 def _word(
