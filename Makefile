@@ -2,13 +2,14 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench docs setup clean help
+.PHONY: demo test check bench docs lab setup clean help
 
 help:
 	@echo "make demo    meter a capture that ships with the package and show what is in it"
 	@echo "make test    run every test"
 	@echo "make check   formatting, lint, types, generated pages"
 	@echo "make bench   measure speed and memory"
+	@echo "make lab     play the laboratory's scenarios into build/lab (needs root)"
 	@echo "make docs    write the generated reference pages again"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -23,6 +24,9 @@ check: $(READY)
 
 bench: $(READY)
 	@scripts/bench
+
+lab: $(READY)
+	@scripts/lab
 
 docs: $(READY)
 	@scripts/docs

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from flowlore import errors
-from flowlore.cli.app import VERBS, app
+from flowlore.cli.app import GROUPS, VERBS, app
 from flowlore.config import PipelineConfig, registries
 from flowlore.flows.schema import SCHEMA_VERSION, columns
 from flowlore.settings import all_settings
@@ -53,6 +53,10 @@ def commands_page() -> str:
     ]
     for name in VERBS:
         parts += [f"## `flowlore {name}`\n", *_command(group.commands[name])]  # type: ignore[attr-defined]
+    for name, words in GROUPS.items():
+        within = group.commands[name]  # type: ignore[attr-defined]
+        for word in words:
+            parts += [f"## `flowlore {name} {word}`\n", *_command(within.commands[word])]
     return _page(parts)
 
 

@@ -5,7 +5,27 @@ from typing import Annotated
 
 import typer
 
-from . import annotate, columns, config, datasets, demo, flows, inspect, plugins, query, warm
+from . import (
+    annotate,
+    bundles,
+    columns,
+    config,
+    datasets,
+    demo,
+    discover,
+    embed,
+    evaluate,
+    fit,
+    flows,
+    inspect,
+    lab,
+    plugins,
+    predict,
+    pretrain,
+    query,
+    similar,
+    warm,
+)
 
 app = typer.Typer(
     name="flowlore",
@@ -21,6 +41,14 @@ VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "query": query.query,
     "annotate": annotate.annotate,
+    "pretrain": pretrain.pretrain,
+    "fit": fit.fit,
+    "predict": predict.predict,
+    "evaluate": evaluate.evaluate,
+    "embed": embed.embed,
+    "similar": similar.similar,
+    "discover": discover.discover,
+    "bundles": bundles.bundles,
     "demo": demo.demo,
     "datasets": datasets.datasets,
     "columns": columns.columns,
@@ -31,6 +59,10 @@ VERBS: dict[str, Callable[..., None]] = {
 
 for name, verb in VERBS.items():
     app.command(name=name)(verb)
+
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {"lab": lab.WORDS}  # verbs that have verbs of their own
+
+app.add_typer(lab.app, name="lab")
 
 
 def _print_version(wanted: bool) -> None:

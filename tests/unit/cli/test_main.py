@@ -9,8 +9,10 @@ import pytest
 
 import flowlore.cli.app
 from flowlore.cli import run
-from flowlore.cli.app import VERBS
+from flowlore.cli.app import GROUPS, VERBS
 from flowlore.errors import FlowloreError
+
+ALL_VERBS = [*VERBS, *(f"{group} {word}" for group in GROUPS for word in GROUPS[group])]
 
 
 def raising(error: BaseException):  # type: ignore[no-untyped-def]
@@ -68,15 +70,15 @@ def test_a_wrong_verb_is_helped(capsys: pytest.CaptureFixture) -> None:
     assert "Did you mean 'flows'?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ALL_VERBS)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
-    assert run([verb, "--help"]) == 0
+    assert run([*verb.split(), "--help"]) == 0
     assert f"Usage: flowlore {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ALL_VERBS)
 def test_every_verb_prints_json(verb: str, capsys: pytest.CaptureFixture) -> None:
-    run([verb, "--help"])
+    run([*verb.split(), "--help"])
     assert "--json" in capsys.readouterr().out
 
 

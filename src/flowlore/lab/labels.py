@@ -1,0 +1,141 @@
+"""From connections and the processes that opened them to a file of labels that `flowlore annotate` reads."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .truth import ICMP, ICMPV6, Ends, Opened
+
+BACKGROUND = "background"
+_EARLIER_NS = 2_000_000_000  # the kernel's word may come this much after the packet
+_PORTLESS = (ICMP, ICMPV6)
+_COLUMNS = ("src_ip", "dst_ip", "src_port", "dst_port", "protocol", "from", "to", "label", "label_source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doing:
+    """What the processes of one group id did."""
+
+    host: str
+    role: str
+    application: str
+    activity: str
+    kind: str  # benign, misbehaviour or service
+    phase: str
+    instance: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One connection with its truth. `doing` is None for what the kernel sent of its own accord."""
+
+    time_ns: int
+    node: str
+    ends: Ends
+    doing: Doing | None
+    translated_from: Ends | None = None
+
+    @property
+    def label(self) -> str:
+        return BACKGROUND if self.doing is None else self.doing.application
+
+    def as_dict(self) -> dict[str, object]:
+        doing = asdict(self.doing) if self.doing is not None else {"application": BACKGROUND}
+        before = {} if self.translated_from is None else {"translated_from": self.translated_from._asdict()}
+        return {"time_ns": self.time_ns, "node": self.node, **self.ends._asdict(), **doing, **before}
+
+
+def connections_of(opened: Iterable[Opened], doings: Mapping[int, Doing]) -> list[Connection]:
+    """Every connection once, in order of time.
+
+    A server that goes on speaking after the kernel forgot a connection, and an ICMP error, belong to who opened it.
+    """
+    found: list[Connection] = []
+    latest: dict[Ends, Connection] = {}  # by both directions
+    translations = []
+    for one in sorted(opened, key=lambda one: one.time_ns):
+        if one.translated is not None:
+            translations.append(one)
+            continue
+        doing = doings.get(one.group) if one.group is not None else None
+        if one.caused_by is not None:
+            before = latest.get(one.caused_by)
+            doing = before.doing if before is not None else None
+        elif doing is None or doing.kind == "service":
+            before = latest.get(one.ends)
+            if before is not None:
+                continue
+        connection = Connection(time_ns=one.time_ns, node=one.node, ends=one.ends, doing=doing)
+        found.append(connection)
+        if one.caused_by is None:
+            latest[one.ends] = latest[one.ends.turned()] = connection
+    return sorted([*found, *_translated(translations, found)], key=lambda one: one.time_ns)
+
+
+def write_labels(path: Path, connections: Iterable[Connection], end_ns: int) -> int:
+    """A row for each 5-tuple and time in which it has one label; gives how many. ICMP has no ports in it."""
+    by_ends: dict[Ends, list[Connection]] = defaultdict(list)
+    for connection in connections:
+        ends = connection.ends
+        if ends.turned() in by_ends:
+            ends = ends.turned()
+        by_ends[ends].append(connection)
+    rows = 0
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for ends, opened in by_ends.items():
+            portless = ends.protocol in _PORTLESS
+            ports = ("", "") if portless else (ends.src_port, ends.dst_port)
+            for first_ns, last_ns, label in _times(opened, end_ns):
+                times = (_text(first_ns), _text(last_ns))
+                writer.writerow([ends.src_ip, ends.dst_ip, *ports, ends.protocol, *times, label, "lab"])
+                rows += 1
+        for protocol in (ICMP, ICMPV6, 2):  # neighbour discovery, group membership: nobody's in particular
+            writer.writerow(["", "", "", "", protocol, "", "", BACKGROUND, "lab"])
+            rows += 1
+    return rows
+
+
+def _times(opened: list[Connection], end_ns: int) -> list[tuple[int, int, str]]:
+    """(first, last, label) of one 5-tuple, without gaps: flows are cut by time-outs that connections do not know."""
+    spans: list[tuple[int, int, str]] = []
+    for connection in sorted(opened, key=lambda one: one.time_ns):
+        if spans and spans[-1][2] == connection.label:
+            continue
+        first = connection.time_ns - _EARLIER_NS
+        if spans:
+            before = spans.pop()
+            first = max(first, (before[0] + _EARLIER_NS + connection.time_ns) // 2)
+            spans.append((before[0], first - 1000, before[2]))
+        spans.append((first, end_ns, connection.label))
+    return spans
+
+
+def _translated(translations: list[Opened], connections: list[Connection]) -> list[Connection]:
+    by_ends: dict[Ends, list[Connection]] = defaultdict(list)
+    for connection in connections:
+        by_ends[connection.ends].append(connection)
+    found = []
+    for one in translations:
+        candidates = by_ends.get(one.ends, [])
+        if candidates and one.translated is not None:
+            nearest = min(candidates, key=lambda candidate: abs(candidate.time_ns - one.time_ns))
+            found.append(
+                Connection(
+                    time_ns=nearest.time_ns,
+                    node=one.node,
+                    ends=one.translated,
+                    doing=nearest.doing,
+                    translated_from=one.ends,
+                )
+            )
+    return found
+
+
+def _text(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

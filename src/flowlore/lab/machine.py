@@ -1,0 +1,151 @@
+"""What this machine can do: namespaces, traffic shaping, what the kernel tells about connections, and programs."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import FlowloreError, MissingDependency
+from .activity import Program
+
+T = TypeVar("T")
+
+NETNS = Path("/run/netns")
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+_TOOLS = {"ip": "iproute2", "tc": "iproute2", "iptables": "iptables", "ip6tables": "iptables"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What was found by trying it in a namespace of our own."""
+
+    shaping: dict[str, bool] = field(default_factory=dict)  # netem, tbf, htb, statistic, tap
+    truth: dict[str, bool] = field(default_factory=dict)  # nflog, conntrack, nat
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name, has in {**self.shaping, **self.truth}.items() if not has]
+
+
+def require_machine() -> None:
+    """Root, namespaces and the few tools without which nothing goes."""
+    if os.geteuid() != 0:
+        raise FlowloreError("lab: namespaces can be made by root only", hint="sudo flowlore lab run …")
+    missing = [Program(name=name, package=package) for name, package in _TOOLS.items() if not shutil.which(name)]
+    if missing:
+        raise_missing(missing)
+    done = run_quietly("unshare", "--net", "true")
+    if done.returncode:
+        raise FlowloreError(
+            f"lab: this machine gives no network namespaces: {done.stderr.strip()}",
+            hint="in a container they need CAP_SYS_ADMIN and CAP_NET_ADMIN (`docker run --privileged`)",
+        )
+
+
+def probe(namespace: str) -> Abilities:
+    """Try everything in an empty namespace that nobody else uses."""
+    run("ip", "-n", namespace, "link", "add", "probe0", "type", "veth", "peer", "name", "probe1")
+    run("ip", "-n", namespace, "link", "set", "probe0", "up")
+    tc = ("tc", "-n", namespace, "qdisc", "replace", "dev", "probe0", "root")
+    shaping = {
+        "netem": works(*tc, "netem", "delay", "1ms"),
+        "tbf": works(*tc, "tbf", "rate", "10mbit", "burst", "32k", "latency", "50ms"),
+        "htb": works(*tc, "htb"),
+        "statistic": works(
+            *inside(namespace, "iptables", "-A", "INPUT", "-m", "statistic"),
+            *("--mode", "random", "--probability", "0.01", "-j", "DROP"),
+        ),
+        "tap": works("ip", "-n", namespace, "tuntap", "add", "dev", "probe2", "mode", "tap"),
+    }
+    log = ("-A", "OUTPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "NFLOG", "--nflog-group", "1")
+    truth = {
+        "nflog": all(works(*inside(namespace, tool, *log)) for tool in ("iptables", "ip6tables")),
+        "nat": works(*inside(namespace, "iptables", "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")),
+    }
+    return Abilities(shaping=shaping, truth=truth)
+
+
+def missing_programs(needs: Iterable[Program]) -> list[Program]:
+    """Those of them that are not on this machine."""
+    return [one for one in dict.fromkeys(needs) if not _has(one)]
+
+
+def raise_missing(programs: Iterable[Program], why: str = "") -> None:
+    """Name what is missing and the commands that bring it."""
+    programs = list(programs)
+    names = ", ".join(f"`{one.name}`" for one in programs)
+    commands = [
+        f"{command} {' '.join(sorted({one.package for one in programs if one.origin == origin}))}"
+        for origin, command in (("debian", "apt install"), ("pypi", "pip install"))
+        if any(one.origin == origin for one in programs)
+    ]
+    verb = "is" if len(programs) == 1 else "are"
+    raise MissingDependency(
+        f"lab: {names} {verb} not installed{why}", hint=f"`{'`, `'.join(commands)}`, or `--skip-missing`"
+    )
+
+
+def inside(namespace: str, *command: str) -> list[str]:
+    """The words that run a command inside a namespace."""
+    return ["ip", "netns", "exec", namespace, *command]
+
+
+def call_inside(namespace: str, function: Callable[[], T]) -> T:
+    """What a function gives when it is called inside a namespace: sockets that it opens stay there."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            descriptor = os.open(NETNS / namespace, os.O_RDONLY)
+            try:
+                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NETWORK):
+                    raise OSError(ctypes.get_errno(), f"namespace `{namespace}` cannot be entered")
+            finally:
+                os.close(descriptor)
+            results.append(function())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=enter)  # a namespace belongs to a thread, and this one ends here
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def run(*command: str, feed: str = "") -> str:
+    """Run a tool that must succeed; gives what it prints."""
+    done = subprocess.run(command, input=feed, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise FlowloreError(
+            f"lab: `{' '.join(command)}` failed: {said[0] if said else f'exit {done.returncode}'}",
+            hint="`flowlore lab check` tells what this machine can do",
+        )
+    return done.stdout
+
+
+def run_quietly(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a tool that may fail."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def works(*command: str) -> bool:
+    """Whether a tool succeeds."""
+    return run_quietly(*command).returncode == 0
+
+
+def _has(program: Program) -> bool:
+    if shutil.which(program.name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/local/sbin"):
+        return True
+    if program.origin == "pypi":
+        return importlib.util.find_spec(program.name) is not None
+    return False

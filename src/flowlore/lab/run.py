@@ -1,0 +1,333 @@
+"""A whole run: the world, its services, the timetable, captures and truth; its folder appears when it is whole."""
+
+import json
+import os
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import FlowloreError, OutputError, SettingError
+from .activity import Place
+from .cast import Cast, Part, cast_of
+from .labels import Connection, Doing, connections_of, write_labels
+from .machine import call_inside, missing_programs, raise_missing, require_machine
+from .processes import Processes
+from .record import described_run
+from .scenario import Scenario
+from .truth import Ends, Witness
+from .world import PREFIX, SWITCH, World
+
+FIRST_GROUP = 700_000  # of the group ids by which processes are told apart; no account of a system has such
+_READY_S = 40.0
+_GRACE_S = 3.0
+_LEAST_FREE_BYTES = 256 << 20
+_EXPORT_PORTS = {"netflow-5": 2055, "netflow-9": 2056, "ipfix": 4739}
+_EXPORT_VERSIONS = {"netflow-5": "5", "netflow-9": "9", "ipfix": "10"}
+
+
+@dataclass(kw_only=True)
+class RunReport:
+    """What a run made, and what was lost on the way."""
+
+    folder: str
+    seconds: float = 0.0
+    connections: int = 0
+    label_rows: int = 0
+    by_label: dict[str, int] = field(default_factory=dict)  # connections
+    packets: dict[str, int] = field(default_factory=dict)  # by capture point
+    dropped: dict[str, int] = field(default_factory=dict)  # by the kernel, by capture point
+    unheard: dict[str, int] = field(default_factory=dict)  # connections whose truth was lost
+    left_out: list[str] = field(default_factory=list)  # roles whose programs are missing
+    unmet: list[str] = field(default_factory=list)  # of links
+    failed: dict[str, int] = field(default_factory=dict)  # actions that failed, by activity
+
+    def lines(self) -> list[tuple[str, str]]:
+        """A name and its value for each line worth showing to a person."""
+        shown = [
+            ("folder", self.folder),
+            ("took", f"{self.seconds:.1f} s"),
+            ("connections", f"{self.connections:,} of {len(self.by_label)} applications"),
+            ("packets", ", ".join(f"{name} {count:,}" for name, count in self.packets.items()) or "none"),
+            ("dropped", ", ".join(f"{name} {count:,}" for name, count in self.dropped.items() if count) or "none"),
+        ]
+        for name, counts in (("truth lost", self.unheard), ("failed", self.failed)):
+            if counts:
+                shown.append((name, ", ".join(f"{what} {count:,}" for what, count in counts.items())))
+        for name, words in (("left out", self.left_out), ("not done", self.unmet)):
+            if words:
+                shown.append((name, "; ".join(words)))
+        return [*shown, *((f"  {label}", f"{count:,}") for label, count in self.by_label.items())]
+
+
+def run_scenario(
+    scenario: Scenario,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    skip_missing: bool = False,
+    tell: Callable[[str], None] = lambda words: None,
+) -> RunReport:
+    """Play a scenario; captures, exports, labels and truth are in `output`, which appears only when all is well."""
+    require_machine()
+    _check_output(output, overwrite)
+    cast = cast_of(scenario)
+    lacking = missing_programs([*cast.needs, *_needs_of_exports(scenario)])
+    if lacking and not skip_missing:
+        raise_missing(lacking, f", and `{scenario.place}` needs {'it' if len(lacking) == 1 else 'them'}")
+    left_out = cast.leave_out(lacking)
+    if not cast.parts:
+        raise SettingError(f"lab: {scenario.place}: nothing is left to do", hint="install what is missing")
+    began = time.monotonic()
+    output = output.resolve()
+    work = output.parent / f".{output.name}.{PREFIX}{os.getpid():x}"
+    tell("building namespaces")
+    with World(scenario, work) as world:
+        stage = _Stage(world, cast, tell)
+        report = stage.play(output, lacking=[one.name for one in lacking])
+        report.left_out = left_out
+        report.unmet = sorted(world.unmet)
+        report.seconds = time.monotonic() - began
+        record = described_run(scenario, world, cast, vars(report))
+        (work / "out" / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+        if output.exists():
+            shutil.rmtree(output)
+        (work / "out").rename(output)
+    return report
+
+
+class _Stage:
+    """One performance. Group ids and instances are given in the order of the scenario."""
+
+    def __init__(self, world: World, cast: Cast, tell: Callable[[str], None]) -> None:
+        self.world = world
+        self.cast = cast
+        self.tell = tell
+        self.out = world.work / "out"
+        self.folders = world.work / "roles"
+        self.shared = world.work / "shared"
+        self.doings: dict[int, Doing] = {}
+        self.processes = Processes(world)
+        self.rng = random.Random(world.scenario.clock.seed)
+        for folder in (self.out / "capture", self.out / "exports", self.folders, self.shared):
+            folder.mkdir(parents=True)
+        self.places = tuple(self._place(part) for part in cast.services)
+
+    def play(self, output: Path, *, lacking: list[str]) -> RunReport:
+        scenario = self.world.scenario
+        resolvers = [place for place in self.places if place.service == "dns"]
+        self.world.set_resolver(tuple(address for place in resolvers[:1] for address in place.addresses[:1]))
+        witness = Witness()
+        for name in self.world.nodes:
+            router = scenario.routers.get(name)
+            translates = router is not None and router.nat_towards is not None
+            witness.watch(name, self.world.space(name), translates=translates)
+        witness.start()
+        try:
+            self.tell("starting captures")
+            captures = self._start_captures(skip_exports="softflowd" in lacking)
+            self.tell(f"starting {len(self.cast.services)} services")
+            self._start_services()
+            self.tell(f"playing {scenario.real_s:.0f} s of {len(self.cast.parts)} parts")
+            failed = self._perform()
+            self.processes.stop("service", grace_s=_GRACE_S)
+            time.sleep(0.5)
+            self.processes.stop("export", grace_s=_GRACE_S)
+            self.processes.stop("capture", grace_s=15)
+        finally:
+            self.processes.kill()
+            witness.stop()
+        counts = {name: self._counts(name) for name in captures}
+        connections = self._as_names_are_asked(connections_of(witness.opened, self.doings), resolvers)
+        with (self.out / "truth.jsonl").open("w") as file:
+            file.writelines(json.dumps(one.as_dict()) + "\n" for one in connections)
+        rows = write_labels(self.out / "labels.csv", connections, time.time_ns() + 3_600_000_000_000)
+        by_label = Counter(one.label for one in connections if one.translated_from is None)
+        return RunReport(
+            folder=str(output),
+            connections=by_label.total(),
+            label_rows=rows,
+            by_label=dict(by_label.most_common()),
+            packets={name: one["packets"] for name, one in counts.items()},
+            dropped={name: one["dropped"] for name, one in counts.items()},
+            unheard={name: count for name, count in witness.lost.items() if count},
+            failed=failed,
+        )
+
+    def _place(self, part: Part) -> Place:
+        host = self.world.scenario.hosts[part.host]
+        node = self.world.nodes[part.host]
+        names = host.names or (f"{part.host}.example",)
+        role = part.role
+        return Place(host=part.host, service=role.name, addresses=node.all_addresses, port=role.port, names=names)
+
+    def _start_captures(self, *, skip_exports: bool) -> list[str]:
+        scenario = self.world.scenario
+        switch = self.world.space(SWITCH)
+        for name, point in scenario.captures.items():
+            bridge = self.world.bridge(point.network)
+            spec = {"interface": bridge, "name": name, "snap_bytes": point.snap_bytes}
+            self._start_capture(name, spec, f"capture/{name}.pcapng")
+            for export in () if skip_exports else point.exports:
+                # records travel over the loopback of the switch to a capture that any reader of exports understands
+                where = f"{name}-{export}"
+                command = ["softflowd", "-d", "-6", "-i", bridge, "-v", _EXPORT_VERSIONS[export]]
+                command += ["-n", f"127.0.0.1:{_EXPORT_PORTS[export]}", "-t", "expint=15", "-t", "maxlife=120"]
+                command += ["-p", str(self.folders / f"{where}.pid"), "-c", str(self.folders / f"{where}.ctl")]
+                self.processes.start("export", where, switch, command, self.folders / "exports.log")
+        if any(point.exports for point in scenario.captures.values()) and not skip_exports:
+            self._start_capture(
+                "exports", {"interface": "lo", "name": "exports", "snap_bytes": 0}, "exports/all.pcapng"
+            )
+        return list(scenario.captures)
+
+    def _start_capture(self, name: str, spec: dict[str, Any], file: str) -> None:
+        path = self.folders / f"capture-{name}.json"
+        counts = self.folders / f"counts-{name}.json"
+        path.write_text(json.dumps({**spec, "file": str(self.out / file), "counts": str(counts)}))
+        self.processes.start_module("capture", name, self.world.space(SWITCH), "capture", path, wait=True)
+
+    def _counts(self, name: str) -> dict[str, int]:
+        try:
+            counts: dict[str, int] = json.loads((self.folders / f"counts-{name}.json").read_text())
+        except OSError:
+            raise OutputError(
+                f"lab: the capture `{name}` ended early: {self.processes.last_words(name)}",
+                hint="is the disk full? A smaller `snap_bytes` needs less",
+            ) from None
+        return counts
+
+    def _start_services(self) -> None:
+        for part in self.cast.services:
+            self._start_part(part, None)
+        deadline = time.monotonic() + _READY_S
+        for part in self.cast.services:
+            while not _listens(self.world.space(part.host), part.role.transport, part.role.port):
+                ended = self.processes.has_ended(part.instance)
+                if ended or time.monotonic() > deadline:
+                    raise FlowloreError(
+                        f"lab: service `{part.name}` of `{part.host}` {'ended' if ended else 'does not listen'} "
+                        f"(port {part.role.port}): {self.processes.last_words(part.instance)}",
+                        hint="two services of one host may want the same port; else leave it out of the scenario",
+                    )
+                time.sleep(0.05)
+
+    def _perform(self) -> dict[str, int]:
+        """Activities by the timetable; gives how many actions of each failed."""
+        scenario = self.world.scenario
+        faster = scenario.clock.time_compression
+        begin = time.monotonic() + 1.0 + 0.1 * len(self.cast.parts)
+        for part in self.cast.parts:
+            plan = part.plan
+            assert plan is not None
+            ends_s = min(plan.ends_s or scenario.clock.duration_s, scenario.clock.duration_s)
+            times = {"starts_at": begin + plan.starts_s / faster, "ends_at": begin + ends_s / faster}
+            bounds = {name: getattr(plan, name) for name in ("action_s", "actions", "packets", "packets_per_s")}
+            self._start_part(part, {**times, **bounds, "habit": plan.habit, "every_s": plan.every_s / faster})
+        end = begin + scenario.real_s
+        while time.monotonic() < end + _GRACE_S and self.processes.any_runs("activity"):
+            self.processes.check("capture")
+            time.sleep(0.2)
+        self.processes.stop("activity", grace_s=1.0)
+        failed: Counter[str] = Counter()
+        for part in self.cast.parts:
+            done = self.folders / part.instance / "done.json"
+            if done.exists():
+                failed[part.name] += json.loads(done.read_text())["failed"]
+            elif self.processes.has_failed(part.instance):
+                failed[f"{part.name} (never ran)"] += 1
+        return {name: count for name, count in failed.items() if count}
+
+    def _start_part(self, part: Part, plan: dict[str, Any] | None) -> None:
+        group = FIRST_GROUP + len(self.doings)
+        is_service = plan is None
+        role = part.role
+        self.doings[group] = Doing(
+            host=part.host,
+            role=part.name,
+            application=role.name if is_service else role.application,
+            activity=part.name,
+            kind="service" if is_service else role.kind,
+            phase="" if part.plan is None else part.plan.phase,
+            instance=part.instance,
+        )
+        folder = self.folders / part.instance
+        folder.mkdir()
+        node = self.world.nodes[part.host]
+        resolver = next((place.addresses[0] for place in self.places if place.service == "dns"), None)
+        neighbours = [one for other in self.world.nodes.values() for one in other.all_addresses if other is not node]
+        scene = {
+            "host": part.host,
+            "addresses": node.all_addresses,
+            "folder": str(folder),
+            "shared": str(self.shared),
+            "places": [vars(place) for place in self.places if is_service or self._is_used(place, part)],
+            "neighbours": neighbours,
+            "resolver": resolver,
+            "seed": self.rng.getrandbits(32),
+            "options": dict(part.options),
+        }
+        spec = folder.with_name(f"{part.instance}.json")
+        spec.write_text(json.dumps({"role": part.name, "group": group, "scene": scene, "plan": plan}))
+        kind = "service" if is_service else "activity"
+        self.processes.start_module(kind, part.instance, self.world.space(part.host), "performer", spec)
+
+    def _is_used(self, place: Place, part: Part) -> bool:
+        wanted = part.plan is not None and part.plan.to
+        return place.service == "dns" or not wanted or place.host in self.world.scenario.matching(wanted)
+
+    def _as_names_are_asked(self, connections: list[Connection], resolvers: list[Place]) -> list[Connection]:
+        """Programs ask the resolver before they connect: that is DNS, whatever the activity."""
+        asked = {(address, place.port) for place in resolvers for address in place.addresses}
+        own = {part.instance for part in self.cast.parts if "dns" in part.role.uses}
+
+        def seen(one: Connection) -> Connection:
+            ends: Ends = one.translated_from or one.ends
+            if one.doing is None or one.doing.instance in own or (ends.dst_ip, ends.dst_port) not in asked:
+                return one
+            return replace(one, doing=replace(one.doing, application="dns"))
+
+        return [seen(one) for one in connections]
+
+
+def _needs_of_exports(scenario: Scenario) -> list[Any]:
+    from .activity import Program
+
+    wanted = any(point.exports for point in scenario.captures.values())
+    return [Program(name="softflowd", package="softflowd")] if wanted else []
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        raise OutputError(f"lab: `{output}` exists already", hint="`--overwrite` replaces it")
+    if output.exists() and not (output / "run.json").is_file():
+        raise OutputError(
+            f"lab: `{output}` is not the folder of a run, and is not replaced", hint="choose another name"
+        )
+    parent = output.resolve().parent
+    if not parent.is_dir():
+        raise OutputError(f"lab: there is no folder `{parent}`", hint=f"mkdir -p {parent}")
+    if shutil.disk_usage(parent).free < _LEAST_FREE_BYTES:
+        raise OutputError(f"lab: less than 256 MiB are free in `{parent}`", hint="choose another disk")
+
+
+def _listens(space: str, transport: str, port: int) -> bool:
+    state = "0A" if transport == "tcp" else "07"
+
+    def look() -> bool:
+        for name in (transport, f"{transport}6"):
+            try:
+                lines = Path(f"/proc/thread-self/net/{name}").read_text().splitlines()[1:]
+            except OSError:
+                continue
+            for line in lines:
+                words = line.split()
+                if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
+                    return True
+        return False
+
+    return call_inside(space, look)

@@ -1,0 +1,332 @@
+"""The namespaces of a run, their interfaces, addresses and routes; and what is left of runs that were killed."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from ..errors import FlowloreError
+from ..settings import settings_values
+from .links import Wire, lay_wire, needs_relay, unmet
+from .machine import NETNS, Abilities, inside, probe, run, run_quietly
+from .scenario import Network, Scenario
+
+PREFIX = "flowlore-lab-"  # of every namespace and file that we make outside of OUT
+STATE = Path("/run/flowlore-lab")
+SWITCH = "switch"
+_ETC = Path("/etc/netns")
+_FIRST_HOST = 10  # the routers of a network have the addresses below
+_QUIET_SWITCH = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+
+
+@dataclass(kw_only=True)
+class Node:
+    """A host or a router: its interfaces by network, and the addresses on them."""
+
+    name: str
+    networks: dict[str, str] = field(default_factory=dict)  # network → interface
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # network → addresses, IPv4 first
+
+    @property
+    def all_addresses(self) -> tuple[str, ...]:
+        return tuple(address for addresses in self.addresses.values() for address in addresses)
+
+
+class World:
+    """Everything that a run makes on the machine. Use as a context: leaving it takes everything away again."""
+
+    def __init__(self, scenario: Scenario, work: Path) -> None:
+        self.scenario = scenario
+        self.run_id = f"{os.getpid():x}"
+        self.nodes = _nodes(scenario)
+        self.abilities = Abilities()
+        self.wires: list[Wire] = []
+        self.unmet: set[str] = set()  # what of the links this machine cannot do
+        self.relay: subprocess.Popen[bytes] | None = None
+        self.folder = STATE / self.run_id
+        self.work = work  # everything that the run writes before it is whole
+
+    def space(self, node: str) -> str:
+        """The namespace of a host, a router or the switch."""
+        return f"{PREFIX}{self.run_id}-{node}"
+
+    def bridge(self, network: str) -> str:
+        """The bridge of a network, inside the namespace of the switch."""
+        return f"b{list(self.scenario.networks).index(network)}"
+
+    def __enter__(self) -> "World":
+        clean_up()
+        self.folder.mkdir(parents=True, mode=0o755)
+        self.work.mkdir(parents=True)
+        state = {"pid": os.getpid(), "started": _start_of(os.getpid()), "work": str(self.work.resolve())}
+        (self.folder / "state.json").write_text(json.dumps(state))
+        try:
+            self._build()
+        except BaseException:
+            self._take_away()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._take_away()
+
+    def _take_away(self) -> None:
+        if self.relay is not None:
+            self.relay.kill()
+            self.relay.wait()
+            if self.relay.stdout is not None:
+                self.relay.stdout.close()
+        _remove(self.run_id)
+
+    def _build(self) -> None:
+        run("ip", "netns", "add", self.space(SWITCH))
+        run("ip", "netns", "add", self.space("probe"))
+        self.abilities = probe(self.space("probe"))
+        run("ip", "netns", "delete", self.space("probe"))
+        run(*inside(self.space(SWITCH), "sysctl", "-qw", *_QUIET_SWITCH))
+        lines = ["link set lo up"]
+        for network in self.scenario.networks:
+            bridge = self.bridge(network)
+            lines.append(f"link add {bridge} type bridge mcast_snooping 0 forward_delay 0")
+            lines.append(f"link set {bridge} promisc on up")
+        self._ip(SWITCH, lines)
+        for node in self.nodes.values():
+            self._wire_node(node)
+        self._start_relay()
+        for node in self.nodes.values():
+            self._address_node(node)
+        for node in self.nodes.values():
+            self._route(node)
+        for name, router in self.scenario.routers.items():
+            forwarding = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+            run(*inside(self.space(name), "sysctl", "-qw", *forwarding))
+            if router.nat_towards is not None:
+                rule = ("-t", "nat", "-A", "POSTROUTING", "-o", self.nodes[name].networks[router.nat_towards])
+                run(*inside(self.space(name), "iptables", *rule, "-j", "MASQUERADE"))
+        self._check_closed()
+
+    def _wire_node(self, node: Node) -> None:
+        space = self.space(node.name)
+        run("ip", "netns", "add", space)
+        settings = ("net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
+        run(*inside(space, "sysctl", "-qw", *settings, "net.ipv4.ping_group_range=0 2147483647"))
+        for network, interface in node.networks.items():
+            name = self._link_of(node.name, network)
+            link = None if name is None else self.scenario.links[name]
+            port = f"p{len(self.wires)}"
+            wire = Wire(space=space, interface=interface, switch=self.space(SWITCH), port=port, link=name)
+            self.wires.append(wire)
+            lay_wire(wire, link, self.abilities)
+            self._ip(SWITCH, [f"link set {port} master {self.bridge(network)} up"])
+            if link is not None:
+                self.unmet.update(f"{name}: {words}" for words in unmet(link, self.abilities))
+
+    def _start_relay(self) -> None:
+        """One process for all links that the kernel cannot shape."""
+        links = self.scenario.links
+        relayed = [
+            {"ends": wire.ends, "link": settings_values(links[wire.link])}
+            for wire in self.wires
+            if wire.link is not None and needs_relay(links[wire.link], self.abilities)
+        ]
+        if relayed:
+            spec = self.folder / "relay.json"
+            spec.write_text(json.dumps({"seed": self.scenario.clock.seed, "wires": relayed}))
+            with (self.folder / "relay.log").open("wb") as log:
+                command = [sys.executable, "-m", "flowlore.lab.relay", str(spec)]
+                self.relay = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+            if not self.relay.stdout or not self.relay.stdout.readline():
+                raise FlowloreError(f"lab: the relay of links did not start: {(self.folder / 'relay.log').read_text()}")
+
+    def _address_node(self, node: Node) -> None:
+        lines = ["link set lo up"]
+        for network, interface in node.networks.items():
+            prefixes = _prefixes(self.scenario.networks[network])
+            lines.append(f"link set {interface} up")
+            for address, prefix in zip(node.addresses[network], prefixes, strict=True):
+                lines.append(f"address add {address}/{prefix.prefixlen} dev {interface}")
+        self._ip(node.name, lines)
+
+    def set_resolver(self, addresses: tuple[str, ...]) -> None:
+        """Every host asks this resolver. The files lie where `ip netns exec` looks for them."""
+        for node in self.nodes:
+            folder = _ETC / self.space(node)
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = [f"nameserver {address}" for address in addresses]
+            (folder / "resolv.conf").write_text("\n".join([*lines, "options timeout:2 attempts:2", ""]))
+            (folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+
+    def _link_of(self, node: str, network: str) -> str | None:
+        host = self.scenario.hosts.get(node)
+        if host is not None:
+            return host.link
+        router = self.scenario.routers[node]
+        return router.link if network == router.nat_towards else None
+
+    def _route(self, node: Node) -> None:
+        """A route to every network that can be reached, and to nowhere else."""
+        lines = []
+        for target, hops in self._ways(node).items():
+            router, by, behind_nat = hops
+            gateways = self.nodes[router].addresses[by]
+            prefixes = _prefixes(self.scenario.networks[target])
+            for prefix in prefixes:
+                via = next((one for one in gateways if (":" in one) == (prefix.version == 6)), None)
+                if via is not None and not (behind_nat and prefix.version == 4):
+                    lines.append(f"route add {prefix} via {via}")
+        if lines:
+            self._ip(node.name, lines)
+
+    def _ways(self, node: Node) -> dict[str, tuple[str, str, bool]]:
+        """Network → first router on the way, the network in which it is reached, and whether NAT hides the target."""
+        found: dict[str, tuple[str, str, bool]] = {}
+        seen = set(node.networks)
+        ahead: deque[tuple[str, tuple[str, str, bool] | None]] = deque((network, None) for network in node.networks)
+        while ahead:
+            network, way = ahead.popleft()
+            for name, router in self.scenario.routers.items():
+                if name == node.name or network not in router.networks:
+                    continue
+                hidden = router.nat_towards == network or (way is not None and way[2])
+                for beyond in router.networks:
+                    if beyond not in seen:
+                        seen.add(beyond)
+                        first = (name, network, hidden) if way is None else (way[0], way[1], hidden)
+                        found[beyond] = first
+                        ahead.append((beyond, first))
+        return found
+
+    def _check_closed(self) -> None:
+        """No interface leads out of the run, and no route leads beyond its networks."""
+        ours = f"{PREFIX}{self.run_id}-"
+        for name in [*self.nodes, SWITCH]:
+            space = self.space(name)
+            peers = json.loads(run(*inside(space, "ip", "-j", "netns", "list-id")) or "[]")
+            names = {one["nsid"]: one.get("name", "") for one in peers}
+            for link in json.loads(run("ip", "-n", space, "-j", "-d", "link")):
+                kind = link.get("linkinfo", {}).get("info_kind", "loopback" if link["ifname"] == "lo" else "physical")
+                peer = names.get(link.get("link_netnsid"), "")
+                leads_out = kind not in (
+                    "loopback",
+                    "bridge",
+                    "tun",
+                    "veth",
+                    "sit",
+                    "ip6tnl",
+                    "gre",
+                    "gretap",
+                    "erspan",
+                )
+                if leads_out or (kind == "veth" and not peer.startswith(ours)):
+                    raise FlowloreError(
+                        f"lab: interface `{link['ifname']}` ({kind}) of `{name}` leads out of the laboratory",
+                        hint="`flowlore lab clean`, then try again",
+                    )
+            for family in ("-4", "-6"):
+                for route in json.loads(run("ip", "-n", space, "-j", family, "route") or "[]"):
+                    if route.get("dst") == "default":
+                        raise FlowloreError(f"lab: `{name}` has a default route, which leads out of the laboratory")
+
+    def _ip(self, node: str, lines: list[str]) -> None:
+        run("ip", "-n", self.space(node), "-batch", "-", feed="\n".join(lines) + "\n")
+
+
+def clean_up(*, everything: bool = False) -> list[str]:
+    """Take away what killed runs left; with `everything`, of running ones too. Gives the names of what is gone."""
+    gone = []
+    for run_id in sorted(_known_runs()):
+        if everything or not _is_alive(run_id):
+            gone += _remove(run_id)
+    return gone
+
+
+def _known_runs() -> set[str]:
+    runs = {path.name for path in STATE.glob("*") if path.is_dir()}
+    for folder in (NETNS, _ETC):
+        runs |= {path.name.removeprefix(PREFIX).partition("-")[0] for path in folder.glob(f"{PREFIX}*")}
+    return runs
+
+
+def _is_alive(run_id: str) -> bool:
+    try:
+        state = json.loads((STATE / run_id / "state.json").read_text())
+        return bool(_start_of(int(state["pid"])) == state["started"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in ticks since boot: a number that was given anew is told from the old one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _remove(run_id: str) -> list[str]:
+    spaces = sorted(path.name for path in NETNS.glob(f"{PREFIX}{run_id}-*"))
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        killed = False
+        for space in spaces:
+            for pid in run_quietly("ip", "netns", "pids", space).stdout.split():
+                with contextlib.suppress(ProcessLookupError, ValueError):
+                    os.kill(int(pid), kind)
+                    killed = True
+        if killed:
+            time.sleep(0.2)
+    for space in spaces:
+        run_quietly("ip", "netns", "delete", space)
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        work = Path(json.loads((STATE / run_id / "state.json").read_text())["work"])
+        if work.name.endswith(f"{PREFIX}{run_id}"):
+            shutil.rmtree(work, ignore_errors=True)
+    for folder in _ETC.glob(f"{PREFIX}{run_id}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _ETC.rmdir()
+    shutil.rmtree(STATE / run_id, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        STATE.rmdir()
+    return spaces
+
+
+def _nodes(scenario: Scenario) -> dict[str, Node]:
+    nodes = {name: Node(name=name) for name in [*scenario.routers, *scenario.hosts]}
+    taken = dict.fromkeys(scenario.networks, 0)
+    for name, router in scenario.routers.items():
+        for number, network in enumerate(router.networks):
+            taken[network] += 1
+            _settle(nodes[name], network, f"eth{number}", taken[network], scenario.networks[network])
+    taken = dict.fromkeys(scenario.networks, _FIRST_HOST - 1)
+    for name, host in scenario.hosts.items():
+        taken[host.network] += 1
+        _settle(nodes[name], host.network, "eth0", taken[host.network], scenario.networks[host.network])
+    return nodes
+
+
+def _settle(node: Node, network: str, interface: str, number: int, prefixes: Network) -> None:
+    node.networks[network] = interface
+    addresses = []
+    for prefix in _prefixes(prefixes):
+        if number >= prefix.num_addresses - 1:
+            raise FlowloreError(
+                f"lab: network `{network}` has no address left for `{node.name}` in {prefix}",
+                hint="a shorter prefix, or fewer hosts",
+            )
+        addresses.append(str(prefix[number]))
+    node.addresses[network] = tuple(addresses)
+
+
+def _prefixes(network: Network) -> Iterator[IPv4Network | IPv6Network]:
+    for prefix in (network.ipv4, network.ipv6):
+        if prefix is not None:
+            yield ip_network(prefix)

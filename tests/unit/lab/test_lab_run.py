@@ -1,0 +1,128 @@
+"""A tiny scenario from end to end: every flow of its capture has a label, and nothing is left on the machine."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flowlore.cli import run as flowlore
+from flowlore.lab.machine import missing_programs
+
+SCENARIO = """
+duration_s = 5
+seed = 5
+[links.wireless]
+rate_mbit = 20
+delay_ms = 3
+jitter_ms = 1
+[networks.lan]
+ipv4 = "10.77.1.0/24"
+ipv6 = "fd00:77:1::/64"
+[networks.outside]
+ipv4 = "192.0.2.0/24"
+[routers.gate]
+networks = ["lan", "outside"]
+nat_towards = "outside"
+[hosts.desk]
+network = "lan"
+link = "wireless"
+[hosts.names]
+network = "outside"
+services = ["dns"]
+[captures.lan]
+network = "lan"
+[captures.outside]
+network = "outside"
+[[activities]]
+activity = "ask-dns"
+hosts = ["desk"]
+every_s = 1
+[[activities]]
+activity = "scan-ports"
+hosts = ["desk"]
+every_s = 2
+packets_per_s = 50
+packets = 60
+"""
+
+
+def namespaces_are_missing() -> str | None:
+    if os.geteuid() != 0:
+        return "the laboratory needs root"
+    for tool in ("ip", "tc", "iptables", "ip6tables", "dnsmasq", "dig"):
+        if shutil.which(tool) is None and not Path("/usr/sbin", tool).exists():
+            return f"`{tool}` is not installed"
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode:
+        return "this machine gives no network namespaces"
+    return None
+
+
+def spaces() -> set[str]:
+    folder = Path("/run/netns")
+    ours = f"flowlore-lab-{os.getpid():x}-"
+    return {path.name for path in folder.glob(f"{ours}*")} if folder.is_dir() else set()
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    reason = namespaces_are_missing()
+    if reason is not None:
+        pytest.skip(reason)
+    path = tmp_path / "tiny.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+@pytest.mark.needs_root
+def test_every_flow_has_a_label(scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "out"
+    assert flowlore(["lab", "run", str(scenario), "-o", str(out), "--json"]) == 0, capsys.readouterr().err
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["by_label"]) >= {"dns", "port-scan"}
+    assert report["dropped"] == {"lan": 0, "outside": 0}
+    assert report["unheard"] == {}
+    for point in ("lan", "outside"):
+        flows = str(tmp_path / f"{point}.parquet")
+        assert flowlore(["flows", str(out / "capture" / f"{point}.pcapng"), "-o", flows]) == 0
+        capsys.readouterr()
+        labelled = str(tmp_path / f"{point}-labelled.parquet")
+        assert flowlore(["annotate", flows, str(out / "labels.csv"), "-o", labelled, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["flows"] > 4
+        assert said["unlabelled"] == 0
+        assert said["labelled"] == said["flows"]
+        assert "dns" in said["by_label"]
+    described = json.loads((out / "run.json").read_text())
+    assert described["scenario"]["seed"] == 5
+    assert spaces() == set()
+    assert [path.name for path in tmp_path.iterdir() if "flowlore-lab" in path.name] == []
+
+
+@pytest.mark.needs_root
+def test_an_output_that_exists_stays(scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "out").mkdir()
+    assert flowlore(["lab", "run", str(scenario), "-o", str(tmp_path / "out")]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert flowlore(["lab", "run", str(scenario), "-o", str(tmp_path / "out"), "--overwrite"]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
+
+
+def test_scenarios_are_listed(capsys: pytest.CaptureFixture) -> None:
+    assert flowlore(["lab", "scenarios", "--json"]) == 0
+    assert "quick" in {one["name"] for one in json.loads(capsys.readouterr().out)}
+
+
+def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert flowlore(["lab", "run", "quick", "-o", "nowhere"]) == 2
+    assert "can be made by root only" in capsys.readouterr().err
+
+
+def test_missing_programs_are_found() -> None:
+    from flowlore.lab.activity import Program
+
+    absent = Program(name="no-such-program", package="nothing")
+    assert missing_programs([absent, Program(name="sh", package="dash")]) == [absent]
