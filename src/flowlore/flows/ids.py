@@ -32,43 +32,6 @@ def flow_id_key(secret: str | None) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
-def flow_ids(
-    *,
-    src_ip: Bytes,
-    dst_ip: Bytes,
-    src_port: npt.NDArray[Any],
-    dst_port: npt.NDArray[Any],
-    protocol: npt.NDArray[Any],
-    first_ns: npt.NDArray[np.int64],
-    vlan: npt.NDArray[Any] | None = None,
-    inner_vlan: npt.NDArray[Any] | None = None,
-    tunnel: npt.NDArray[Any] | None = None,
-    tunnel_id: npt.NDArray[Any] | None = None,
-    observation_point: npt.NDArray[Any] | None = None,
-    ordinal: npt.NDArray[Any] | None = None,
-    key: tuple[int, int] = NO_KEY,
-) -> pa.Array:
-    """`flow_id` of N flows. Addresses are N x 16 bytes; both directions of a flow give the same id.
-
-    Absent VLANs are 0xFFFF, as in the packet layout. `ordinal` tells apart flows of one key that began in the same ns.
-    """
-    halves = [*address_halves(src_ip), *address_halves(dst_ip)]
-    return flow_ids_of_halves(
-        halves,
-        src_port=src_port,
-        dst_port=dst_port,
-        protocol=protocol,
-        first_ns=first_ns,
-        vlan=vlan,
-        inner_vlan=inner_vlan,
-        tunnel=tunnel,
-        tunnel_id=tunnel_id,
-        observation_point=observation_point,
-        ordinal=ordinal,
-        key=key,
-    )
-
-
 def flow_ids_of_halves(
     halves: Sequence[Words],
     *,
@@ -84,7 +47,10 @@ def flow_ids_of_halves(
     ordinal: npt.NDArray[Any] | None = None,
     key: tuple[int, int] = NO_KEY,
 ) -> pa.Array:
-    """The same from addresses in halves: high and low of `src`, high and low of `dst`."""
+    """`flow_id` of N flows from `address_halves` of `src` and of `dst`; both directions of a flow give the same id.
+
+    Absent VLANs are 0xFFFF, as in the packet layout. `ordinal` tells apart flows of one key that began in the same ns.
+    """
     rows = len(first_ns)
 
     def column(values: npt.NDArray[Any] | None, type_: type[Any], absent: int) -> npt.NDArray[Any]:

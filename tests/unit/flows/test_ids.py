@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from flowlore.flows.ids import community_ids, flow_id_key, flow_ids, sip_hash_128
+from flowlore.flows.ids import address_halves, community_ids, flow_id_key, flow_ids_of_halves, sip_hash_128
 
 
 def mapped(text: str) -> np.ndarray:
@@ -58,8 +58,8 @@ def test_flow_id_is_the_same_from_both_sides_and_differs_by_time_ordinal_and_key
     one = np.array([1], np.int64)
 
     def ids(src=a, dst=b, ports=(1000, 80), first=one, **others):
-        return flow_ids(
-            src_ip=src, dst_ip=dst, src_port=np.array([ports[0]]), dst_port=np.array([ports[1]]),
+        return flow_ids_of_halves(
+            [*address_halves(src), *address_halves(dst)], src_port=np.array([ports[0]]), dst_port=np.array([ports[1]]),
             protocol=np.array([6]), first_ns=first, **others,
         )[0].as_py()  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from ...flows.ids import community_ids, flow_ids
+from ...flows.ids import address_halves, community_ids, flow_ids_of_halves
 from ...flows.schema import arrow_schema, flow_batch
 
 ABSENT = 0xFFFF  # a VLAN that is not there
@@ -67,10 +67,11 @@ def _flow_ids(known: dict[str, Any], rows: int, first_record: int, observation_p
     lone = ~(timed & (src_known | dst_known))
     ordinal[lone] = (np.flatnonzero(lone) + first_record).astype(np.uint32)
 
+    halves = [*address_halves(src), *address_halves(dst)]
+
     def ids(ordinal: npt.NDArray[np.uint32]) -> pa.Array:
-        return flow_ids(
-            src_ip=src,
-            dst_ip=dst,
+        return flow_ids_of_halves(
+            halves,
             src_port=_numbers(known.get("src_port"), rows, np.uint16),
             dst_port=_numbers(known.get("dst_port"), rows, np.uint16),
             protocol=_numbers(known.get("protocol"), rows, np.uint8),
