@@ -185,7 +185,7 @@ def _compare_names(results: Results, where: str, rows: list[dict[str, Any]], say
     for column, theirs in (
         ("server_name", says.server_names), ("alpn", says.alpn), ("dns_query", says.dns_queries),
     ):  # fmt: skip
-        for key in ours[column].keys() | theirs.keys():
+        for key in sorted(ours[column].keys() | theirs.keys(), key=repr):  # the same examples each time
             mine = ours[column].get(key, set())
             said = theirs.get(key, [])
             first = said[0].split("|") if said else []
