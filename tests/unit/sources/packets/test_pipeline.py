@@ -1,12 +1,16 @@
 """The pipeline's account, and flows that are the same however packets reach the meter."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from comparing import comparable, settings
 from flowlore.sources.packets import pipeline
+from flowlore.sources.packets.meter import meter
+from flowlore.sources.packets.meter.drain import drain
 from flowlore.sources.packets.meter.meter import MAX_PACKETS, Meter
 from flowlore.sources.packets.settings import MeterSettings
 from flowlore.sources.reading import read, scan
@@ -47,6 +51,23 @@ def test_several_cores_give_the_flows_of_one(capture: Path, threads: int) -> Non
     one, several = (read(capture, settings=settings(threads=count)) for count in (1, threads))
     assert comparable(one) == comparable(several)
     assert one.account == several.account
+
+
+def test_what_ended_becomes_batches_beside_the_metering(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = comparable(read(capture, settings=settings(idle_timeout_s=5.5)))
+    drained_by: list[str] = []
+
+    def noted(*arguments: Any) -> Any:
+        drained_by.append(threading.current_thread().name)
+        return drain(*arguments)
+
+    monkeypatch.setattr(meter, "DRAIN_ROWS", 4)
+    monkeypatch.setattr(meter, "drain", noted)
+    flows = read(capture, settings=settings(idle_timeout_s=5.5, threads=2))
+    assert comparable(flows) == expected
+    assert len(flows) == 2000
+    assert len(drained_by) >= 2000 // 4
+    assert any(name.startswith("meter") for name in drained_by)
 
 
 def test_the_account_is_right_after_each_batch(capture: Path) -> None:

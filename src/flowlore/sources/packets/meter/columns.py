@@ -160,7 +160,7 @@ def _turn_sides(
     """Sizes are null where there is no packet, gaps where there are fewer than two, TCP's columns where not TCP."""
     for row in range(len(slots)):
         if row + ROWS_AHEAD < len(slots):
-            _ask_for(sides, 2 * slots[row + ROWS_AHEAD] + direction)
+            prefetch(sides, 2 * slots[row + ROWS_AHEAD] + direction)
         side = sides[2 * slots[row] + direction]
         packets = np.int64(side.packets)
         is_tcp = protocol[row] == TCP
@@ -203,7 +203,7 @@ def _turn_flows(
 ) -> None:
     for row in range(len(slots)):
         if row + ROWS_AHEAD < len(slots):
-            _ask_for(flows, slots[row + ROWS_AHEAD])
+            prefetch(flows, slots[row + ROWS_AHEAD])
         flow = flows[slots[row]]
         syn, synack, ack = flow.syn_ns, flow.synack_ns, flow.ack_ns
         longs[0, row], longs[1, row] = flow.start_ns, flow.last_ns - flow.start_ns
@@ -230,12 +230,6 @@ def _turn_flows(
         _note(bitmaps, nulls, SIXTH, row, flow.mpls != NO_MPLS)
         _note(bitmaps, nulls, SRC_MAC, row, flow.has_macs & 1 != 0)
         _note(bitmaps, nulls, DST_MAC, row, flow.has_macs & 2 != 0)
-
-
-@inlined
-def _ask_for(records: Records, place: Number) -> None:
-    """The line in which a record begins; the processor fetches those after it by itself."""
-    prefetch(records, place)
 
 
 @inlined

@@ -73,6 +73,7 @@ class Meter:
         )
         self._sweep_ns = _time_between_sweeps(self._limits[0])
         self._pool = ThreadPoolExecutor(shards, "meter") if shards > 1 else None
+        self._prepared: list[tuple[int, Future[pa.RecordBatch]]] = []  # batches in the making, by shard
 
     def feed(self, packets: Records, captures: Links, data: Bytes) -> list["Future[None]"]:
         """Meter at most `MAX_PACKETS` packets. With several shards this returns at once: `settle` waits for the end."""
@@ -86,19 +87,27 @@ class Meter:
         ]
 
     def settle(self, running: list["Future[None]"], clock_ns: int) -> Iterator[pa.RecordBatch]:
-        """Wait for `feed`, learn what DNS said, move the clock on, and hand out what has ended."""
+        """Wait for `feed`, learn what DNS said, move the clock on, and hand out what has ended.
+
+        With several shards, what ended is made ready beside the next `feed` and handed out by the next `settle`.
+        """
         for shard in running:
             shard.result()
+        yield from self._take_prepared()
         if self.settings.names:
             self._learn_answers()
-        yield from self.advance(clock_ns)
+        yield from self._sweep_when_due(clock_ns)
+        if self._pool is None:
+            yield from self._drain(DRAIN_ROWS)
+        else:
+            yield from self._drain(2 * DRAIN_ROWS)
+            self._prepare(self._pool)
 
     def advance(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
         """End flows that have been silent for too long at `clock_ns`, and hand out what has ended."""
-        before, self.clock_ns = self.clock_ns, max(self.clock_ns, clock_ns)
-        if self._turn(before) != self._turn(self.clock_ns):
-            yield from self._sweep_all(self.clock_ns - LATENESS_NS)
-        yield from self._drain(DRAIN_ROWS)
+        yield from self._sweep_when_due(clock_ns)
+        if self._pool is None or not self._prepared:
+            yield from self._drain(DRAIN_ROWS)
 
     def pieces(self, times_ns: Counts, clock_ns: int) -> Iterator[tuple[int, int, int, int]]:
         """Packets cut where a sweep is due, so that flows end alike however the capture was cut.
@@ -161,13 +170,33 @@ class Meter:
         """How many sweeps are due until `clock_ns`."""
         return (clock_ns - LATENESS_NS) // self._sweep_ns
 
+    def _sweep_when_due(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
+        before, self.clock_ns = self.clock_ns, max(self.clock_ns, clock_ns)
+        if self._turn(before) != self._turn(self.clock_ns):
+            yield from self._sweep_all(self.clock_ns - LATENESS_NS)
+
     def _sweep_all(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
         for tables, limits in zip(self.tables, self._limits, strict=True):
             for _ in range(0, int(tables.numbers[SLOTS_USED]), SWEEP_SLOTS):
                 sweep(tables, clock_ns, SWEEP_SLOTS, limits)
                 yield from self._drain(DRAIN_ROWS)
 
+    def _prepare(self, pool: ThreadPoolExecutor) -> None:
+        """Begin to make batches of what has ended. Its slots stay as they are until `_take_prepared` frees them."""
+        for shard, tables in enumerate(self.tables):
+            if tables.numbers[FINISHED_COUNT] >= DRAIN_ROWS:
+                batch = pool.submit(drain, tables, DRAIN_ROWS, self.captures, self.lookups, self._options)
+                self._prepared.append((shard, batch))
+
+    def _take_prepared(self) -> Iterator[pa.RecordBatch]:
+        prepared, self._prepared = self._prepared, []
+        for shard, running in prepared:
+            batch = running.result()
+            free_slots(self.tables[shard], batch.num_rows)
+            yield batch
+
     def _drain(self, least: int) -> Iterator[pa.RecordBatch]:
+        yield from self._take_prepared()
         for tables in self.tables:
             while tables.numbers[FINISHED_COUNT] >= least:
                 count = min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS)
