@@ -1,0 +1,176 @@
+"""`AutoencoderEncoder`: the multi-modal autoencoder behind the `Encoder` promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...errors import ModelError
+from ...features.batch import FeatureBatch
+from ...features.scaling import Scaling
+from ...settings import settings_from, settings_values
+from ..encoder import Floats, State, Unit
+from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from .inputs import network_inputs
+from .losses import hide, reconstruction_loss
+from .network import SERIES_WORDS, Inputs, Network, initialise
+from .settings import WIDTHS, AutoencoderSettings
+
+FORMAT = 1
+ROWS_AT_ONCE = 2048
+DEFAULTS = AutoencoderSettings()
+TRAINING = TrainingSettings()
+
+
+class AutoencoderEncoder:
+    """Squeezes whatever modalities a flow has into one vector, from which each modality is told again."""
+
+    unit: ClassVar[Unit] = "flow"
+
+    def __init__(self, settings: AutoencoderSettings = DEFAULTS) -> None:
+        self.settings = settings
+        self.scaling: Scaling | None = None
+        self.payload_bytes = 0
+        self.network: Network | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("quantities", *SERIES_WORDS, "series.direction", "payload", "entities")
+
+    @property
+    def width(self) -> int:
+        return self.settings.width
+
+    def prepare(self, batches: Sequence[FeatureBatch], rng: np.random.Generator) -> None:
+        """Learn scales and make fresh weights, without training: the randomly initialised encoder of honest studies."""
+        numbers = [batch.channels["quantities"] for batch in batches if "quantities" in batch.channels]
+        self.scaling = Scaling.fit(np.concatenate(numbers)) if numbers else None
+        self.payload_bytes = max(
+            (batch.channels["payload.fwd"].shape[1] for batch in batches if "payload.fwd" in batch.channels), default=0
+        )
+        self.network = self._empty_network()
+        initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        self.network.eval()
+
+    def fit(
+        self,
+        batches: Sequence[FeatureBatch],
+        rng: np.random.Generator,
+        *,
+        validation: Sequence[FeatureBatch] = (),
+        training: TrainingSettings = TRAINING,
+        place: CheckpointPlace | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> TrainingReport:
+        """Learn from unlabelled flows. Flows that have no modality are passed over."""
+        flows = _with_something(batches)
+        if not len(flows):
+            raise ModelError(
+                "models: no flow has anything that the autoencoder can learn from",
+                hint="switch on modalities in the features' settings, or give other flows",
+            )
+        self.prepare([flows], rng)
+        network = self._made()
+        everything = self._inputs(flows)
+        device = training.device
+        network.to(device)
+
+        def loss_of(inputs: Inputs, generator: torch.Generator) -> torch.Tensor:
+            seen, hidden = hide(inputs, self.settings, generator)
+            return reconstruction_loss(network, network.encode(seen), inputs, hidden, generator)
+
+        def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            return loss_of({name: tensor[rows].to(device) for name, tensor in everything.items()}, generator)
+
+        validate = None
+        held_out = _with_something(validation) if validation else flows.take([])
+        if len(held_out):
+            kept = self._inputs(held_out)
+
+            def validate() -> float:
+                losses = []
+                for first in range(0, len(held_out), training.batch_rows):
+                    part = {
+                        name: tensor[first : first + training.batch_rows].to(device) for name, tensor in kept.items()
+                    }
+                    losses.append(
+                        (float(loss_of(part, torch.Generator(device).manual_seed(first))), len(part["present"]))
+                    )
+                return sum(value * rows for value, rows in losses) / sum(rows for _, rows in losses)
+
+        report = train(network, loss, len(flows), training, rng, validate=validate, place=place, progress=progress)
+        network.to("cpu").eval()
+        return report
+
+    def embed(self, batch: FeatureBatch) -> Floats:
+        """One vector a flow; a flow that has no modality that the model knows is all zeros."""
+        network = self._made()
+        out = np.zeros((len(batch), self.width), np.float32)
+        with torch.inference_mode():
+            for first in range(0, len(batch), ROWS_AT_ONCE):
+                part = batch.take(np.arange(first, min(first + ROWS_AT_ONCE, len(batch))))
+                out[first : first + len(part)] = network.encode(self._inputs(part)).numpy()
+        return out
+
+    def parameters(self) -> dict[str, int]:
+        """Numbers in the encoder's layers, in its tables of words and tokens, and in encoder and decoders together."""
+        network = self._made()
+        layers, tables = network.encoder_parameters()
+        return {"layers": layers, "tables": tables, "all": sum(weight.numel() for weight in network.parameters())}
+
+    def state(self) -> State:
+        network = self._made()
+        arrays = {name: weight.detach().numpy().copy() for name, weight in network.state_dict().items()}
+        return arrays, {
+            "format": FORMAT,
+            "settings": settings_values(self.settings),
+            "payload_bytes": self.payload_bytes,
+            "scaling": None if self.scaling is None else self.scaling.state(),
+        }
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
+        if values.get("format") != FORMAT:
+            raise ModelError(
+                f"models: this autoencoder was written in format {values.get('format')}, this build reads {FORMAT}",
+                hint="train it again, or use the version of flowlore that wrote it",
+            )
+        try:
+            encoder = cls(settings_from(AutoencoderSettings, values["settings"]))
+            encoder.scaling = None if values["scaling"] is None else Scaling.from_state(values["scaling"])
+            encoder.payload_bytes = int(values["payload_bytes"])
+            encoder.network = encoder._empty_network()
+            encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"models: the state of this autoencoder is damaged: {str(error).partition(chr(10))[0]}",
+                hint="take the bundle from where it came from again, or train anew",
+            ) from error
+        encoder.network.eval()
+        return encoder
+
+    def _inputs(self, batch: FeatureBatch) -> Inputs:
+        return network_inputs(batch, self._made().modalities, self.scaling, self.settings.packets, self.payload_bytes)
+
+    def _made(self) -> Network:
+        if self.network is None:
+            raise ModelError("models: this autoencoder was not trained yet", hint="`fit` it first")
+        return self.network
+
+    def _empty_network(self) -> Network:
+        quantities = 0 if self.scaling is None else len(self.scaling.medians)
+        with torch.device("meta"):
+            network = Network(self.settings, WIDTHS[self.settings.size], quantities, self.payload_bytes)
+        return network.to_empty(device="cpu")
+
+
+def _with_something(batches: Sequence[FeatureBatch]) -> FeatureBatch:
+    flows = FeatureBatch.concat(batches) if batches else FeatureBatch(length=0, channels={}, present={})
+    has = np.zeros(len(flows), np.bool_)
+    for known in flows.present.values():
+        has |= known
+    return flows if has.all() else flows.take(has)

@@ -1,0 +1,135 @@
+"""What every encoder must hold, ours and a plug-in's: `for check in model_checks(): check(MyEncoder)`.
+
+`make` gives an encoder that was not trained; each check trains it for a moment on flows made up here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..features.batch import FeatureBatch
+
+Make = Callable[[], Any]
+Check = Callable[[Make], None]
+
+PACKETS = 12
+QUANTITIES = 6
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def model_checks() -> Iterator[Check]:
+    yield check_shape_and_type
+    yield check_padding_never_changes_an_embedding
+    yield check_batch_order_does_not_matter
+    yield check_empty_batch_is_allowed
+    yield check_a_missing_modality_is_allowed
+    yield check_a_flow_of_nothing_is_zeros
+    yield check_save_then_load_gives_equal_vectors
+    yield check_the_same_seed_gives_equal_vectors
+
+
+def made_up_flows(rows: int, rng: np.random.Generator, *, width: int = PACKETS) -> FeatureBatch:
+    """Flows of two kinds with every modality but payload; of each modality some flows have none."""
+    kind = rng.integers(0, 2, rows)
+    lengths = rng.integers(1, PACKETS + 1, rows)
+    is_packet = np.arange(width) < lengths[:, None]
+    direction = np.where(is_packet, rng.choice([-1, 1], (rows, width)), 0).astype(np.int32)
+    sizes = np.where(kind[:, None] == 1, 1400, 100) + rng.integers(0, 40, (rows, width))
+    has_series, has_quantities = rng.random(rows) < 0.8, rng.random(rows) < 0.8
+    has_series |= ~has_quantities
+    direction[~has_series] = 0
+    is_packet &= has_series[:, None]
+    quantities = (np.exp(rng.normal(4, 1, (rows, QUANTITIES))) * (1 + kind[:, None])).astype(np.float32)
+    quantities[rng.random((rows, QUANTITIES)) < 0.2] = np.nan
+    quantities[:, 0] = 1 + kind
+    quantities[~has_quantities] = np.nan
+    tokens = (1 + kind[:, None] + np.zeros((rows, 2))).astype(np.int32)
+    return FeatureBatch(
+        length=rows,
+        channels={
+            "quantities": quantities,
+            "series.size": ((sizes + 40) * direction).astype(np.int32),
+            "series.payload": (sizes * direction).astype(np.int32),
+            "series.gap_us": np.where(is_packet, rng.integers(0, 10**6, (rows, width)), 0).astype(np.int32),
+            "series.flags": np.where(is_packet, 16, 0).astype(np.int32),
+            "series.window": np.where(is_packet, 512, 0).astype(np.int32),
+            "series.direction": direction,
+            "series.is_packet": is_packet,
+            "entities.protocol": tokens,
+        },
+        present={
+            "quantities": has_quantities,
+            "series": has_series,
+            **{f"series.{name}": has_series for name in ("size", "payload", "gap_us", "flags", "window")},
+            "entities": np.ones(rows, np.bool_),
+            "entities.protocol": np.ones(rows, np.bool_),
+        },
+    )
+
+
+def check_shape_and_type(make: Make) -> None:
+    encoder, flows = _trained(make)
+    vectors = encoder.embed(flows)
+    assert vectors.shape == (len(flows), encoder.width)
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(4), axis=0)) > len(flows) // 2, "most flows embed to one place"
+
+
+def check_padding_never_changes_an_embedding(make: Make) -> None:
+    encoder, flows = _trained(make)
+    wider = {
+        name: np.pad(array, ((0, 0), (0, 3))) if name.startswith("series.") else array
+        for name, array in flows.channels.items()
+    }
+    padded = FeatureBatch(length=len(flows), channels=wider, present=flows.present)
+    np.testing.assert_allclose(encoder.embed(padded), encoder.embed(flows), **CLOSE)
+
+
+def check_batch_order_does_not_matter(make: Make) -> None:
+    encoder, flows = _trained(make)
+    order = np.random.default_rng(3).permutation(len(flows))
+    np.testing.assert_allclose(encoder.embed(flows.take(order)), encoder.embed(flows)[order], **CLOSE)
+    one_by_one = np.concatenate([encoder.embed(flows.take([row])) for row in range(5)])
+    np.testing.assert_allclose(one_by_one, encoder.embed(flows)[:5], **CLOSE)
+
+
+def check_empty_batch_is_allowed(make: Make) -> None:
+    encoder, flows = _trained(make)
+    assert encoder.embed(flows.take([])).shape == (0, encoder.width)
+
+
+def check_a_missing_modality_is_allowed(make: Make) -> None:
+    encoder, flows = _trained(make)
+    for name in ("quantities", "series", "series.size", "series.payload", "entities"):
+        assert np.isfinite(encoder.embed(flows.without(name))).all(), name
+
+
+def check_a_flow_of_nothing_is_zeros(make: Make) -> None:
+    encoder, flows = _trained(make)
+    nothing = flows.without("quantities", "series", "entities")
+    assert not encoder.embed(nothing).any()
+
+
+def check_save_then_load_gives_equal_vectors(make: Make) -> None:
+    encoder, flows = _trained(make)
+    arrays, values = encoder.state()
+    again = type(encoder).from_state(arrays, json.loads(json.dumps(values)))
+    np.testing.assert_array_equal(again.embed(flows), encoder.embed(flows))
+
+
+def check_the_same_seed_gives_equal_vectors(make: Make) -> None:
+    first, flows = _trained(make)
+    second, _ = _trained(make)
+    np.testing.assert_array_equal(first.embed(flows), second.embed(flows))
+
+
+def _trained(make: Make) -> tuple[Any, FeatureBatch]:
+    flows = made_up_flows(64, np.random.default_rng(1))
+    encoder = make()
+    encoder.fit([flows], np.random.default_rng(2))
+    return encoder, flows

@@ -1,0 +1,258 @@
+"""The one training loop: every family hands it a module and a loss, and is resumed to identical weights when killed.
+
+All randomness comes from one number, drawn from the caller's generator: each epoch's order and each step's noise are
+derived from it and the step, so a run that goes on from a checkpoint draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import cos, inf, isfinite, pi
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+from ..settings import Settings, setting, settings_hash
+
+Arrays = dict[str, npt.NDArray[Any]]
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """How long and how fast a network learns."""
+
+    epochs: int = setting(10, "times that every training row is seen", minimum=1)
+    batch_rows: int = setting(512, "rows in a step", minimum=1)
+    learning_rate: float = setting(2e-3, "highest learning rate, reached after the warm-up", minimum=0)
+    warm_up: float = setting(0.05, "share of the steps in which the rate rises from 0", minimum=0, maximum=1)
+    weight_decay: float = setting(0.01, "decay of AdamW", minimum=0)
+    largest_gradient: float = setting(1.0, "norm that gradients are clipped to", minimum=0)
+    patience: int = setting(3, "epochs without a better validation loss before training stops", minimum=1)
+    checkpoint_every_steps: int = setting(200, "steps between checkpoints, where a place for them is given", minimum=1)
+    bf16: bool = setting(
+        False, "multiply in bfloat16 while training; weights stay float32; pays on GPUs, not on most CPUs"
+    )
+    device: str = setting("cpu", "where to train: cpu, cuda, cuda:1 …")
+
+
+class CheckpointPlace(Protocol):
+    """Where checkpoints go. The loop knows no disk; `save` must leave either the old checkpoint or the new one."""
+
+    def save(self, arrays: Arrays, values: dict[str, Any]) -> None: ...
+
+    def load(self) -> tuple[Arrays, dict[str, Any]] | None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """One step, as progress bars and logs see it."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds_left: float
+    validation_loss: float | None = None
+
+    def as_json_line(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(
+            {name: round(value, 6) if isinstance(value, float) else value for name, value in shown.items()}
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingReport:
+    """How training went. `seconds` counts this call only, not what came before a resume."""
+
+    steps: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    stopped_early: bool
+    seconds: float
+
+
+def train(
+    module: nn.Module,
+    loss: Loss,
+    rows: int,
+    settings: TrainingSettings,
+    rng: np.random.Generator,
+    *,
+    validate: Callable[[], float] | None = None,
+    place: CheckpointPlace | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingReport:
+    """Train `module` in place on rows 0 … `rows` - 1; `loss` is given the rows of a step and the step's generator.
+
+    With `validate`, which is called after each epoch, the best epoch's weights are kept. A checkpoint at `place` is
+    taken up if it is of the same settings and number of rows.
+    """
+    if rows < 1:
+        raise ModelError("models: there is nothing to train on", hint="give at least one flow that has a modality")
+    run = _Run(module, rows, settings, int(rng.integers(2**62)))
+    resumed = run.resume(place)
+    began, first_step, stopped_early = time.monotonic(), run.step, resumed and run.waited >= settings.patience
+    while run.step < run.steps and not stopped_early:
+        module.train()
+        value = run.take_step(loss)
+        if not isfinite(value):
+            raise ModelError(
+                f"models: the loss of step {run.step} is {value}", hint="a lower `learning_rate`, or `bf16 = false`"
+            )
+        ends_epoch = run.step % run.steps_an_epoch == 0
+        validation_loss = None
+        if ends_epoch and validate is not None:
+            module.eval()
+            with torch.no_grad():
+                validation_loss = validate()
+            stopped_early = run.judge(validation_loss) >= settings.patience
+        if place is not None and (run.step % settings.checkpoint_every_steps == 0 or ends_epoch):
+            place.save(*run.checkpoint())
+        if progress is not None:
+            pace = (time.monotonic() - began) / (run.step - first_step)
+            progress(
+                Progress(
+                    step=run.step,
+                    steps=run.steps,
+                    epoch=(run.step - 1) // run.steps_an_epoch,
+                    loss=value,
+                    learning_rate=run.rate(),
+                    seconds_left=pace * (run.steps - run.step),
+                    validation_loss=validation_loss,
+                )
+            )
+    run.take_best()
+    module.eval()
+    return TrainingReport(
+        steps=run.step,
+        epochs=-(-run.step // run.steps_an_epoch),
+        loss=run.last_loss,
+        validation_loss=run.best if validate is not None else None,
+        stopped_early=stopped_early,
+        seconds=time.monotonic() - began,
+    )
+
+
+class _Run:
+    """What changes from step to step, and what a checkpoint therefore holds."""
+
+    def __init__(self, module: nn.Module, rows: int, settings: TrainingSettings, seed: int) -> None:
+        self.module, self.rows, self.settings, self.seed = module, rows, settings, seed
+        self.steps_an_epoch = -(-rows // settings.batch_rows)
+        self.steps = self.steps_an_epoch * settings.epochs
+        self.step, self.waited, self.best, self.last_loss = 0, 0, inf, inf
+        self.best_weights: dict[str, Tensor] = {}
+        decaying = [weight for weight in module.parameters() if weight.ndim > 1]
+        others = [weight for weight in module.parameters() if weight.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+        )
+        self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
+
+    def rate(self) -> float:
+        """Rises in a line, then falls along a half cosine to a hundredth of the highest."""
+        rising = max(1, int(self.settings.warm_up * self.steps))
+        if self.step < rising:
+            return self.settings.learning_rate * (self.step + 1) / rising
+        done = min(1.0, (self.step - rising) / max(1, self.steps - rising))
+        return self.settings.learning_rate * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
+
+    def take_step(self, loss: Loss) -> float:
+        device = self.settings.device
+        generator = torch.Generator(device).manual_seed((self.seed + 7919 * self.step) % 2**62)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=self.settings.bf16):
+            value = loss(torch.from_numpy(self._rows()), generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.largest_gradient)
+        self.optimizer.step()
+        self.step += 1
+        self.last_loss = float(value.detach())
+        return self.last_loss
+
+    def _rows(self) -> npt.NDArray[np.int64]:
+        epoch, place = divmod(self.step, self.steps_an_epoch)
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(self.rows))
+        chosen = self._order[1][place * self.settings.batch_rows : (place + 1) * self.settings.batch_rows]
+        return chosen.astype(np.int64, copy=True)
+
+    def judge(self, validation_loss: float) -> int:
+        """Keep the weights if they are the best so far; how many epochs none was better."""
+        if validation_loss < self.best:
+            self.best, self.waited = validation_loss, 0
+            self.best_weights = {name: weight.detach().clone() for name, weight in self.module.state_dict().items()}
+        else:
+            self.waited += 1
+        return self.waited
+
+    def take_best(self) -> None:
+        if self.best_weights:
+            self.module.load_state_dict(self.best_weights)
+
+    def checkpoint(self) -> tuple[Arrays, dict[str, Any]]:
+        arrays = {f"weight.{name}": _array(weight) for name, weight in self.module.state_dict().items()}
+        arrays |= {f"best.{name}": _array(weight) for name, weight in self.best_weights.items()}
+        for place, state in self.optimizer.state_dict()["state"].items():
+            arrays |= {f"optimizer.{place}.{name}": _array(value) for name, value in state.items()}
+        return arrays, {
+            "step": self.step,
+            "seed": self.seed,
+            "waited": self.waited,
+            "best": None if self.best == inf else self.best,
+            "last_loss": self.last_loss,
+            "rows": self.rows,
+            "settings": settings_hash(self.settings),
+        }
+
+    def resume(self, place: CheckpointPlace | None) -> bool:
+        """Go on from the checkpoint at `place`; False where there is none."""
+        found = place.load() if place is not None else None
+        if found is None:
+            return False
+        arrays, values = found
+        if (values.get("rows"), values.get("settings")) != (self.rows, settings_hash(self.settings)):
+            raise ModelError(
+                "models: the checkpoint is of another training: its settings or its number of rows differ",
+                hint="give another place for checkpoints, or the settings and flows that it began with",
+            )
+        self.module.load_state_dict(_group(arrays, "weight."))
+        self.best_weights = _group(arrays, "best.")
+        optimizer = self.optimizer.state_dict()
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in _group(arrays, "optimizer.").items():
+            number, _, part = name.partition(".")
+            states.setdefault(int(number), {})[part] = value
+        optimizer["state"] = states
+        self.optimizer.load_state_dict(optimizer)
+        self.step, self.seed, self.waited = values["step"], values["seed"], values["waited"]
+        self.best = inf if values["best"] is None else values["best"]
+        self.last_loss = values["last_loss"]
+        return True
+
+
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    copied: npt.NDArray[Any] = tensor.detach().cpu().numpy().copy()
+    return copied
+
+
+def _group(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(value))
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }

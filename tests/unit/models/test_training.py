@@ -1,0 +1,125 @@
+"""The training loop: early stopping, determinism, and the same weights after kill -9 as without it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from flowlore.errors import ModelError
+from flowlore.models.training import Progress, TrainingSettings, train
+
+SETTINGS = TrainingSettings(epochs=4, batch_rows=8, checkpoint_every_steps=3, learning_rate=0.05)
+
+
+class Folder:
+    """A checkpoint in one file, replaced in one move."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
+        with self.path.with_suffix(".new").open("wb") as file:
+            np.savez(file, values=np.array(json.dumps(values)), **arrays)
+        self.path.with_suffix(".new").replace(self.path)
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        if not self.path.exists():
+            return None
+        with np.load(self.path) as held:
+            arrays = {name: held[name] for name in held.files if name != "values"}
+            return arrays, json.loads(str(held["values"]))
+
+
+def run(
+    place: Folder | None = None,
+    settings: TrainingSettings = SETTINGS,
+    die_at: int = 0,
+    seen: list[Progress] | None = None,
+    **more: Any,
+) -> tuple[dict[str, torch.Tensor], Any]:
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32))
+    module = nn.Linear(5, 1)
+    with torch.no_grad():
+        module.weight.fill_(0.1)
+        module.bias.fill_(0)
+
+    def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn((len(rows), 5), generator=generator)
+        return ((module(data[rows] + 0.1 * noise)[:, 0] - data[rows].sum(1)) ** 2).mean()
+
+    def progress(step: Progress) -> None:
+        if seen is not None:
+            seen.append(step)
+        if step.step == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    report = train(module, loss, 50, settings, np.random.default_rng(7), place=place, progress=progress, **more)
+    return module.state_dict(), report
+
+
+def test_killed_and_resumed_gives_identical_weights(tmp_path: Path) -> None:
+    whole, _ = run()
+    place = tmp_path / "checkpoint.npz"
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    code += (
+        f"from pathlib import Path; from test_training import Folder, run; run(Folder(Path({str(place)!r})), die_at=17)"
+    )
+    died = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    assert died.returncode == -signal.SIGKILL
+    seen: list[Progress] = []
+    resumed, report = run(Folder(place), seen=seen)
+    assert 3 < seen[0].step <= 17 and report.steps == 28
+    for name, weight in whole.items():
+        assert torch.equal(weight, resumed[name])
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    run(Folder(tmp_path / "checkpoint.npz"))
+    with pytest.raises(ModelError, match="of another training"):
+        run(Folder(tmp_path / "checkpoint.npz"), TrainingSettings(epochs=5, batch_rows=8))
+
+
+def test_early_stopping_keeps_the_best_epoch() -> None:
+    losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
+    settings = TrainingSettings(epochs=10, batch_rows=8, patience=2)
+    stopped, report = run(settings=settings, validate=lambda: next(losses))
+    assert report.stopped_early and report.epochs == 4 and report.validation_loss == 1.0
+    two_epochs, _ = run(settings=settings, validate=iter([3.0, 1.0, 2.0, 2.0]).__next__)
+    assert all(torch.equal(stopped[name], two_epochs[name]) for name in stopped)
+
+
+def test_loss_falls_and_each_step_is_a_line() -> None:
+    seen: list[Progress] = []
+    run(seen=seen, settings=TrainingSettings(epochs=20, batch_rows=8, learning_rate=0.05))
+    assert seen[-1].loss < seen[0].loss / 4
+    assert len(seen) == 20 * 7
+    assert json.loads(seen[-1].as_json_line())["step"] == 140
+    rates = [step.learning_rate for step in seen]
+    assert max(rates) <= 0.05 and rates[0] < max(rates) and rates[-1] < 0.01
+
+
+def test_nothing_to_train_on_and_a_loss_that_is_no_number() -> None:
+    def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return module.weight.sum() * float("nan")
+
+    module = nn.Linear(2, 1)
+    with pytest.raises(ModelError, match="nothing to train on"):
+        train(module, loss, 0, SETTINGS, np.random.default_rng(0))
+    with pytest.raises(ModelError, match="the loss of step 1 is nan"):
+        train(module, loss, 9, SETTINGS, np.random.default_rng(0))
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    module = nn.Linear(2, 1)
+    after_module = torch.get_rng_state()
+    train(module, lambda rows, generator: module.weight.square().sum(), 9, SETTINGS, np.random.default_rng(0))
+    assert torch.equal(after_module, torch.get_rng_state()) and not torch.equal(before, after_module)
