@@ -25,7 +25,7 @@ from flowlore.lab.roles.materials import make_materials
 from flowlore.lab.roles.programs import missing
 
 CLIENT = "198.51.100.1"
-BOUNDS = Bounds(seconds=6.0, actions=3, packets=4_000, packets_per_s=2_000.0)
+BOUNDS = Bounds(seconds=4.0, actions=3, packets=4_000, packets_per_s=2_000.0)
 
 
 def main(folder: Path, names: list[str]) -> None:
@@ -152,7 +152,7 @@ def _act(name: str, folder: Path) -> None:
         shared=Path(given["shared"]),
         places=places,
         neighbours=tuple(given["neighbours"]),
-        options={"pause_factor": 0.1},
+        options={"pause_factor": 0.1, "frames": 25, "moves": 25},
     )
     ROLES.load(name).act(scene, Random(name), BOUNDS)
 
