@@ -12,6 +12,7 @@ from flowlore.sources.packets import pipeline
 from flowlore.sources.packets.meter import meter
 from flowlore.sources.packets.meter.drain import drain
 from flowlore.sources.packets.meter.meter import MAX_PACKETS, Meter
+from flowlore.sources.packets.meter.tables import new_tables, release_slots
 from flowlore.sources.packets.settings import MeterSettings
 from flowlore.sources.reading import read, scan
 from handmade import NANOSECONDS, ethernet, ipv4, udp, write_pcap
@@ -106,3 +107,14 @@ def test_a_call_with_too_many_packets_is_refused() -> None:
     meter = Meter(MeterSettings(max_flows=1024), source="packets")
     with pytest.raises(ValueError, match="at most"):
         meter.feed(np.zeros(MAX_PACKETS + 1, np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
+
+
+def test_memory_of_the_first_slots_goes_back_to_the_system() -> None:
+    tables = new_tables(MeterSettings(), 1)
+    tables.flows["first_ns"][:1000] = 7
+    tables.sides["packets"][:2000] = 7
+    release_slots(tables, 500)
+    assert not tables.flows["first_ns"][:450].any()
+    assert not tables.sides["packets"][:950].any()
+    assert (tables.flows["first_ns"][500:1000] == 7).all()
+    assert (tables.sides["packets"][1000:2000] == 7).all()

@@ -32,7 +32,7 @@ from .layout import (
 )
 from .lookups import Lookups, learn_answers, new_lookups
 from .slots import free_slots
-from .tables import limits_of, new_index, new_tables
+from .tables import limits_of, new_index, new_tables, release_slots
 
 MAX_PACKETS = 32_768  # packets that one call of `feed` may bring
 SWEEP_SLOTS = 32_768  # slots looked at between two drains
@@ -130,7 +130,11 @@ class Meter:
         yield from self._drain(1)
         for tables, limits in zip(self.tables, self._limits, strict=True):
             end_all(tables, self.clock_ns, limits)
-        yield from self._drain(1)
+        for tables in self.tables:
+            while count := min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS):
+                last_slot = int(tables.finished[count - 1])  # they have ended in the order of their slots
+                yield self._batch(tables, count)
+                release_slots(tables, last_slot + 1)
         self.close()
 
     def drain_finished(self) -> Iterator[pa.RecordBatch]:
@@ -200,9 +204,12 @@ class Meter:
         for tables in self.tables:
             while tables.numbers[FINISHED_COUNT] >= least:
                 count = min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS)
-                batch = drain(tables, count, self.captures, self.lookups, self._options)
-                free_slots(tables, count)
-                yield batch
+                yield self._batch(tables, count)
+
+    def _batch(self, tables: Tables, count: int) -> pa.RecordBatch:
+        batch = drain(tables, count, self.captures, self.lookups, self._options)
+        free_slots(tables, count)
+        return batch
 
     def _learn_answers(self) -> None:
         for tables in self.tables:

@@ -67,6 +67,15 @@ def new_index(bits: int) -> Words:
     return np.zeros(1 << bits, np.uint64)
 
 
+def release_slots(tables: Tables, count: int) -> None:
+    """Give the memory of the first `count` slots, all of them free, back to the system; they read as zeros then."""
+    for records, used in ((tables.flows, count), (tables.sides, 2 * count)):
+        size = used * records.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
+        region = getattr(records.base, "obj", None)
+        if size and isinstance(region, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            region.madvise(mmap.MADV_DONTNEED, 0, size)
+
+
 def limits_of(settings: MeterSettings, shard: int, shards: int) -> Limits:
     """The settings of one shard as integers."""
     return Limits(
