@@ -25,6 +25,9 @@ def annotate(
     replace: Annotated[
         bool, typer.Option("--replace", help="New labels replace those that flows have already.")
     ] = False,
+    allow_no_match: Annotated[
+        bool, typer.Option("--allow-no-match", help="Labels of which none fits any flow are no error.")
+    ] = False,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -53,6 +56,8 @@ def annotate(
     ):
         for batch in scan:
             writer.write(annotator(batch))
+        if not allow_no_match:
+            annotator.require_match()
     report = annotator.report()
     if json:
         print_json(report.as_dict() | {"output": output})

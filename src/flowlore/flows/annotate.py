@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .addresses import format_hexadecimal
+from ..errors import TaskError
+from .addresses import format_addresses, format_hexadecimal, format_macs
 from .labels import ALWAYS_NS, How, Labels, read_labels
 from .query import closed_connection
 from .table import Flows
 
 SHOWN = 5  # examples of each thing that went wrong
+SHORT_ID = 8  # characters of a flow id that are shown
 
 _KEY_COLUMNS = ("flow_id", "src_ip", "dst_ip", "src_port", "dst_port", "protocol", "src_mac", "dst_mac", "capture")
 _OTHER_SIDE = {name: name.replace("src", "*").replace("dst", "src").replace("*", "dst") for name in _KEY_COLUMNS}
@@ -53,7 +56,8 @@ class AnnotateReport:
             ("labelled", f"{self.labelled:,} of {self.flows:,} flows"),
             (
                 "labels",
-                f"{self.labels:,} rows, {self.unmatched_labels:,} fit no flow{_examples(self.unmatched_examples)}",
+                f"{self.labels:,} rows, {self.unmatched_labels:,} fit no flow"
+                f"{_examples(self.unmatched_examples, self.unmatched_labels)}",
             ),
         ]
         if self.skipped:
@@ -61,8 +65,10 @@ class AnnotateReport:
         if self.kept:
             shown.append(("kept", f"{self.kept:,} flows had a label already, {self.disagreeing:,} of them another"))
         if self.conflicts:
-            examples = "; ".join(f"{flow}: {', '.join(labels)}" for flow, labels in self.conflict_examples)
-            shown.append(("conflicts", f"{self.conflicts:,} flows have several labels ({examples})"))
+            shown.append(("conflicts", f"{self.conflicts:,} flows have several labels, for example"))
+            for flow, labels in self.conflict_examples:
+                short = flow if len(flow) <= SHORT_ID else f"{flow[:SHORT_ID]}…"
+                shown.append(("", f"{short} {', '.join(labels)}"))
         shown.append(("unlabelled", f"{self.unlabelled:,} flows"))
         shown += [(f"  {label}", f"{count:,}") for label, count in self.by_label.items()]
         return shown
@@ -78,16 +84,20 @@ def annotate(
     how: How | None = None,
     overwrite: bool = False,
     source: str | None = None,
+    allow_no_match: bool = False,
 ) -> tuple[Flows, AnnotateReport]:
     """Flows with `label` and `label_source` from a file, and the account of it.
 
     Where several labels fit a flow, the row that says most wins: fewest open keys, then the shortest time, then the
     first in the file. A label that a flow has already stays unless `overwrite`. `source` is written as `label_source`
-    where the file has none; it is the file's name unless given.
+    where the file has none; it is the file's name unless given. Labels of which none fits any flow are a `TaskError`
+    unless `allow_no_match`.
     """
     with Annotator(labels, how=how, overwrite=overwrite, source=source) as annotator:
         table = flows.to_arrow()
         batches = [annotator(batch) for batch in table.to_batches()]
+        if not allow_no_match:
+            annotator.require_match()
         schema = batches[0].schema if batches else table.schema
         return Flows(pa.Table.from_batches(batches, schema=schema), flows.account), annotator.report()
 
@@ -111,6 +121,8 @@ class Annotator:
         self._codes = self._labels.names.dictionary_encode()
         self._is_matched = np.zeros(len(self._labels), np.bool_)
         self._by_label: Counter[str] = Counter()
+        self._flow_times: tuple[int, int] | None = None  # first and last start of a flow
+        self._shown = "the table of labels" if isinstance(labels, pa.Table) else f"`{labels}`"
         self._report = AnnotateReport(
             how=self._labels.how,
             labels=len(self._labels) + self._labels.skipped.total(),
@@ -136,6 +148,7 @@ class Annotator:
         said_by = pc.if_else(takes_mask, self._sources.take(places), _column(batch, "label_source", pa.string()))
         differs = pc.fill_null(pc.not_equal(had, offered), False).to_numpy(zero_copy_only=False)
         report = self._report
+        self._add_times(batch)
         report.flows += batch.num_rows
         report.labelled += int(takes.sum())
         report.kept += int(kept.sum())
@@ -154,6 +167,31 @@ class Annotator:
         report.unmatched_examples = unmatched[:SHOWN].tolist()
         report.by_label = dict(sorted(self._by_label.items(), key=lambda item: (-item[1], item[0])))
         return report
+
+    def require_match(self) -> None:
+        """After the last batch: labels of which none fits any flow are a `TaskError` that says what was compared."""
+        report = self._report
+        if not report.labels or report.labelled or report.kept:
+            return
+        raise TaskError(
+            f"annotate: none of {report.labels:,} labels of {self._shown} fits any of {report.flows:,} flows"
+            + "".join(f"\n  {line}" for line in self._comparison()),
+            hint="check the keys, the clock and the time zone (times without one are UTC); where no match is right, "
+            "`--allow-no-match` (`allow_no_match=True` in Python)",
+        )
+
+    def _comparison(self) -> Iterator[str]:
+        """What labels and flows say, side by side."""
+        labels = self._labels
+        for reason, count in labels.skipped.items():
+            yield f"{count:,} labels cannot be used: {reason}"
+        if len(labels):
+            keys = ", ".join(f"{name} {value}" for name, value in _key_words(labels, 0) if value is not None)
+            yield f"the first label that fits no flow, row {labels.lines[0]:,}: {keys}"
+            first, last = int(labels.first_ns.min()), int(labels.last_ns.max())
+            yield f"labels: {_instant(first)} to {_instant(last)}"
+        if self._flow_times is not None:
+            yield f"flows:  {_instant(self._flow_times[0])} to {_instant(self._flow_times[1])}"
 
     def close(self) -> None:
         self._connection.close()
@@ -206,6 +244,12 @@ class Annotator:
                 columns[name] = _column(batch, name, None)
         return pa.table(columns)
 
+    def _add_times(self, batch: pa.RecordBatch) -> None:
+        ends = pc.min_max(_column(batch, "start", pa.int64())).as_py()
+        if ends["min"] is not None:
+            first, last = self._flow_times or (ends["min"], ends["max"])
+            self._flow_times = min(first, ends["min"]), max(last, ends["max"])
+
     def _add_examples(self, batch: pa.RecordBatch, conflicting: dict[int, list[int]]) -> None:
         for row, codes in conflicting.items():
             if len(self._report.conflict_examples) >= SHOWN:
@@ -213,6 +257,20 @@ class Annotator:
             flow_id = format_hexadecimal(_column(batch, "flow_id", pa.binary(16)).slice(row, 1))[0].as_py()
             labels = [self._codes.dictionary[code].as_py() for code in codes]
             self._report.conflict_examples.append((flow_id or f"row {row}", labels))
+
+
+def _key_words(labels: Labels, row: int) -> Iterator[tuple[str, Any]]:
+    """Each key of a label as a person writes it."""
+    for name, column in labels.keys.items():
+        value = column.slice(row, 1)
+        if pa.types.is_fixed_size_binary(value.type):
+            write = format_macs if name == "mac" else format_hexadecimal if name == "flow_id" else format_addresses
+            value = write(value)
+        yield name, value[0].as_py()
+
+
+def _instant(time_ns: int) -> str:
+    return "any time" if time_ns in ALWAYS_NS else f"{str(np.datetime64(time_ns, 'ns'))[:19]}Z"
 
 
 def _patterns(labels: Labels, captures: dict[str, int]) -> list[tuple[list[str], pa.Table]]:
@@ -292,5 +350,9 @@ def _with_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.Recor
     return batch.append_column(name, column)
 
 
-def _examples(numbers: list[int]) -> str:
-    return f" (rows {', '.join(str(number) for number in numbers)}, …)" if numbers else ""
+def _examples(numbers: list[int], of: int) -> str:
+    """` (row 3)`, ` (rows 3, 5)`, ` (rows 3, 5, …)` where there are more."""
+    if not numbers:
+        return ""
+    shown = ", ".join(f"{number:,}" for number in numbers)
+    return f" ({'row' if of == 1 else 'rows'} {shown}{', …' if of > len(numbers) else ''})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import InputError
+from ..registry import nearest_name_hint
 from .addresses import parse_addresses, parse_hexadecimal, parse_macs
 from .lake import Lake
 from .protocols import PROTOCOL_NAMES
@@ -39,13 +41,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 ALWAYS_NS = (-(2**63), 2**63 - 1)
 
-_NEEDED: Mapping[How, tuple[str, ...]] = {
-    "flow-id": ("flow_id",),
-    "five-tuple": ("src_ip", "dst_ip"),
-    "host": ("host",),
-    "mac": ("mac",),
-    "capture": ("capture",),
-}
 _KEYS: Mapping[How, tuple[str, ...]] = {
     "flow-id": ("flow_id",),
     "five-tuple": ("src_ip", "dst_ip", "src_port", "dst_port", "protocol"),
@@ -97,16 +92,60 @@ def _read_table(path: Path) -> pa.Table:
             separator = "\t" if name.endswith(".tsv") else ","
             return pl.read_csv(path, infer_schema_length=0, separator=separator, null_values=["", "-"]).to_arrow()
     except pl.exceptions.NoDataError as error:
-        raise InputError(f"annotate: `{path}` is empty") from error
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
-        raise InputError(f"annotate: cannot read the labels `{path}`: {reason}") from error
+        raise InputError(
+            f"annotate: `{path}` is empty", hint="a header such as `src_ip,dst_port,label` comes first"
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        form = "one JSON object" if name.endswith((".jsonl", ".ndjson", ".json")) else "as many values as the header"
+        raise InputError(
+            f"annotate: the labels `{path}` cannot be read: {_bad_line(path, name)}",
+            hint=f"each line holds {form}",
+        ) from error
+    if not path.exists():
+        raise _unreadable(path, FileNotFoundError())
     if name.endswith(".parquet") or path.is_dir():
         return Lake(path).read().to_arrow()
     raise InputError(
         f"annotate: what `{path}` holds is not known from its name",
         hint="labels are read from `.csv`, `.tsv`, `.jsonl` and `.parquet`",
     )
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        near = path.parent.is_dir() and nearest_name_hint(
+            path.name, sorted(item.name for item in path.parent.iterdir())
+        )
+        return InputError(f"annotate: there is no file `{path}`", hint=near or "check the name of the file of labels")
+    hint = f"`ls -ld {path}` shows who may read it" if isinstance(error, PermissionError) else None
+    return InputError(
+        f"annotate: the labels `{path}` cannot be read: {(error.strerror or str(error)).lower()}", hint=hint
+    )
+
+
+def _bad_line(path: Path, name: str) -> str:
+    """Where a file of lines stops being what its name says, as far as it can be told."""
+    if path.name.lower() != name:  # compressed
+        return "its content does not fit its name"
+    is_json = name.endswith((".jsonl", ".ndjson", ".json"))
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                return f"line {number} is not UTF-8 text"
+            if is_json and text.strip() and not _is_object(text):
+                return f"line {number} is not a JSON object: `{text.strip()[:60]}`"
+    return "its lines do not fit together"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _known_columns(table: pa.Table) -> dict[str, pa.Array]:
@@ -121,21 +160,36 @@ def _known_columns(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _choose_how(columns: Mapping[str, Any], how: How | None, shown: str) -> How:
+    """What was asked, or the way whose keys are all there; a part of a 5-tuple is the last choice."""
     if how is not None and how not in get_args(How):
         raise InputError(f"annotate: labels cannot be joined by `{how}` (known: {', '.join(get_args(How))})")
-    fitting = [way for way, needed in _NEEDED.items() if all(_has_values(columns, name) for name in needed)]
-    if how is None and fitting:
-        return fitting[0]
-    if how is not None and how in fitting:
-        return how
     if how is not None:
-        needed = " and ".join(f"`{name}`" for name in _NEEDED[how])
-        raise InputError(f"annotate: {shown} cannot be joined by {how}: it has no values in {needed}")
+        if any(_has_values(columns, name) for name in _KEYS[how]):
+            return how
+        raise InputError(
+            f"annotate: {shown} cannot be joined by {how}: {_what_is_missing(columns, _KEYS[how])}",
+            hint="leave `--how` out to join as the columns allow",
+        )
+    if _has_values(columns, "flow_id"):
+        return "flow-id"
+    if _has_values(columns, "src_ip") and _has_values(columns, "dst_ip"):
+        return "five-tuple"
+    for way in ("host", "mac", "capture", "five-tuple"):
+        if any(_has_values(columns, name) for name in _KEYS[way]):
+            return way
     raise InputError(
         f"annotate: nothing in {shown} says which flows it labels",
-        hint="give it a column `flow_id`, `src_ip` and `dst_ip`, `host`, `mac` or `capture`, with `from` and `to` "
-        "where time matters",
+        hint="give it a column `flow_id`, `src_ip` and `dst_ip` (or other parts of a 5-tuple), `host`, `mac` or "
+        "`capture`, with `from` and `to` where time matters",
     )
+
+
+def _what_is_missing(columns: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    empty = [f"`{name}`" for name in keys if name in columns]
+    if empty:
+        return f"every row is empty in {' and '.join(empty)}"
+    names = [f"`{name}`" for name in keys]
+    return f"it has no column {names[0]}" if len(names) == 1 else f"it has none of the columns {', '.join(names)}"
 
 
 def _has_values(columns: Mapping[str, Any], name: str) -> bool:

@@ -26,6 +26,16 @@ def test_the_demo_is_labelled(tmp_path: Path, capsys: pytest.CaptureFixture) -> 
     assert f"{report['labelled']:,} of 198 flows" in capsys.readouterr().out
 
 
+def test_labels_of_which_none_fits_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    labels, output = tmp_path / "labels.csv", tmp_path / "out.parquet"
+    labels.write_text("src_ip,dst_port,label\n203.0.113.250,9,x\n")
+    arguments = ["annotate", str(DEMO_CAPTURE), str(labels), "-o", str(output)]
+    assert run(arguments) == 2
+    assert "none of 1 labels" in capsys.readouterr().err and not output.exists()
+    assert run([*arguments, "--allow-no-match"]) == 0
+    assert output.exists()
+
+
 def test_a_wrong_way_to_join_is_helped(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = [
         "annotate",

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowlore.errors import InputError
+from flowlore.errors import InputError, TaskError
 from flowlore.flows.annotate import Annotator, annotate
 from flowlore.flows.table import Flows, concat
 
@@ -88,7 +88,8 @@ def test_ports_of_icmp_are_not_compared(flows, write):
     ],
 )
 def test_by_host_and_time(flows, write, first, last, expected):
-    labelled, _ = annotate(flows, write(f"host,from,to,label\n10.0.0.1,{first},{last},x\n"))
+    path = write(f"host,from,to,label\n10.0.0.1,{first},{last},x\n")
+    labelled, _ = annotate(flows, path, allow_no_match=True)
     assert labels_of(labelled)[:3] == expected
 
 
@@ -173,7 +174,7 @@ def test_labelled_flows_are_labels_themselves(flows, write, tmp_path):
 
 def test_how_may_be_given(flows, write):
     path = write(f"flow_id,host,label\n{'f' * 32},10.0.0.1,x\n")
-    assert annotate(flows, path)[1].labelled == 0
+    assert annotate(flows, path, allow_no_match=True)[1].labelled == 0
     assert annotate(flows, path, how="host")[1].labelled == 3
 
 
@@ -182,9 +183,11 @@ def test_how_may_be_given(flows, write):
     [
         ("host,lable\n10.0.0.1,x\n", None, r"has no column `label` \(it has: host, lable\)"),
         ("name,label\nx,y\n", None, r"nothing in .* says which flows[\s\S]*`flow_id`"),
-        ("host,label\n10.0.0.1,x\n", "mac", r"cannot be joined by mac: it has no values in `mac`"),
+        ("host,label\n10.0.0.1,x\n", "mac", r"cannot be joined by mac: it has no column `mac`"),
         ("host,label\n10.0.0.1,x\n", "name", r"cannot be joined by `name` \(known: flow-id"),
-        ("", None, r"is empty"),
+        ("", None, r"is empty\n\nhint: a header"),
+        ("mac,label\n,x\n", "mac", r"every row is empty in `mac`"),
+        ("host,label\n10.0.0.1,x\n", "five-tuple", r"has none of the columns `src_ip`, `dst_ip`"),
     ],
 )
 def test_labels_that_cannot_be_joined_say_why(flows, write, text, how, message):
@@ -193,7 +196,7 @@ def test_labels_that_cannot_be_joined_say_why(flows, write, text, how, message):
 
 
 def test_files_that_are_not_there_or_of_no_known_form_say_so(flows, tmp_path):
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="there is no file"):
         annotate(flows, tmp_path / "labels.csv")
     (tmp_path / "labels.xlsx").write_text("x")
     with pytest.raises(InputError, match=r"not known from its name[\s\S]*\.jsonl"):
@@ -202,7 +205,7 @@ def test_files_that_are_not_there_or_of_no_known_form_say_so(flows, tmp_path):
 
 def test_no_flows_and_few_columns(flows, write):
     path = write("host,label\n10.0.0.1,x\n")
-    assert annotate(flows[:0], path)[1].unmatched_labels == 1
+    assert annotate(flows[:0], path, allow_no_match=True)[1].unmatched_labels == 1
     few, report = annotate(flows.select(["src_ip"]), path)
     assert labels_of(few) == ["x", None, "x", None, None, None]
     assert few.column_names == ["src_ip", "label", "label_source"] and report.unlabelled == 4
@@ -211,5 +214,45 @@ def test_no_flows_and_few_columns(flows, write):
 
 def test_flows_without_time_match_only_labels_without_time(make_flows, write):
     flows = Flows(make_flows([None]))
-    assert annotate(flows, write("host,from,label\n10.0.0.1,2020-01-01,x\n"))[1].labelled == 0
+    assert annotate(flows, write("host,from,label\n10.0.0.1,2020-01-01,x\n"), allow_no_match=True)[1].labelled == 0
     assert annotate(flows, write("host,from,label\n10.0.0.1,,x\n"))[1].labelled == 1
+
+
+def test_any_part_of_a_five_tuple_is_a_key(flows, write):
+    labelled, report = annotate(flows, write("src_ip,dst_port,label\n10.0.0.1,443,web\n"))
+    assert report.how == "five-tuple" and labels_of(labelled) == ["web", "web", "web", "old", None, None]
+    labelled, _ = annotate(flows, write("src_ip,dst_ip,dst_port,label\n10.0.0.1,,443,web\n"))
+    assert labels_of(labelled) == ["web", "web", "web", "old", None, None]
+    labelled, _ = annotate(flows, write("protocol,label\nudp,u\n"), how="five-tuple")
+    assert labels_of(labelled) == [None, None, "u", "old", None, None]
+
+
+def test_labels_of_which_none_fits_are_an_error_that_says_what_was_compared(flows, write):
+    path = write("src_ip,dst_ip,from,to,label\n10.9.9.9,192.0.2.1,2001-01-01,2001-01-02,x\n,,,,y\n")
+    with pytest.raises(TaskError) as raised:
+        annotate(flows, path)
+    text = str(raised.value)
+    assert "none of 2 labels" in text and "any of 6 flows" in text and "1 labels cannot be used: no-key" in text
+    assert "row 1: src_ip 10.9.9.9, dst_ip 192.0.2.1" in text
+    assert "labels: 2001-01-01T00:00:00Z to 2001-01-02T00:00:00Z" in text and "flows:  2" in text
+    assert "--allow-no-match" in text
+    assert annotate(flows, path, allow_no_match=True)[1].labelled == 0
+    kept = annotate(flows, write("host,label\n10.0.0.2,new\n"))[1]  # it fits a flow whose label stays
+    assert kept.labelled == 0 and kept.kept == 1
+
+
+def test_label_files_that_cannot_be_read_say_where(flows, write, tmp_path):
+    with pytest.raises(InputError, match=r"line 2 is not a JSON object: `nonsense`"):
+        annotate(flows, write('{"host": "10.0.0.1", "label": "x"}\nnonsense\n', "labels.jsonl"))
+    write("host,label\n", "labels.csv")
+    with pytest.raises(InputError, match=r"there is no file[\s\S]*did you mean `labels.csv`"):
+        annotate(flows, tmp_path / "lables.csv")
+    with pytest.raises(InputError, match=r"there is no file[\s\S]*hint"):
+        annotate(flows, tmp_path / "nowhere" / "labels.parquet")
+
+
+def test_a_report_shows_rows_and_conflicts_in_short(flows, write):
+    _, report = annotate(flows, write("host,label\n10.0.0.1,a\n10.0.0.1,b\n192.0.2.77,c\n"))
+    text = str(report)
+    assert "1 fit no flow (row 3)" in text or "fit no flow (rows" in text
+    assert max(map(len, text.splitlines())) < 80
