@@ -12,6 +12,8 @@ from numba import njit as typed_njit
 from numba.core import types
 from numba.extending import intrinsic
 
+from .deferred import PartCompiler
+
 F = TypeVar("F", bound=Callable[..., object])
 
 njit: Any = typed_njit  # its stubs know neither `_nrt` nor the wrappers
@@ -47,6 +49,7 @@ _PART: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "_nrt": False,
+    "pipeline_class": PartCompiler,
 }
 
 
