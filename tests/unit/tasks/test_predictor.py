@@ -42,6 +42,11 @@ def test_the_whole_way(pretrained: Predictor, office: Flows, tmp_path: Path) -> 
     )
 
 
+def test_one_flow_of_each_is_enough(pretrained: Predictor, office: Flows) -> None:
+    _, report = taught(pretrained, office, shots=1)
+    assert report["shown"] == report["classes"] > 1
+
+
 def test_evaluation_leaves_out_what_was_shown(pretrained: Predictor, office: Flows, tmp_path: Path) -> None:
     made, report = taught(pretrained, office)
     found = evaluate(made, office, rng=np.random.default_rng(0))

@@ -1,0 +1,117 @@
+"""The verbs that learn, over a quick encoder: what they print, what JSON they give, and how they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import flowlore.models
+from flowlore.cli import run
+from flowlore.cli.demo import DEMO, DEMO_CAPTURE
+from flowlore.registry import Registry
+
+STUB = Path(__file__).resolve().parent.parent / "tasks"
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> Path:
+    """A bundle that was trained on the demo, by name and by path."""
+    monkeypatch.syspath_prepend(STUB)
+    stub = Registry("model", {"stub": "stub_encoder:StubEncoder"}, with_plugins=False)
+    monkeypatch.setattr(flowlore.models, "MODELS", stub)
+    monkeypatch.setenv("FLOWLORE_CACHE_DIR", str(tmp_path))
+    (tmp_path / "bundles").mkdir()
+    path = tmp_path / "bundles" / "office"
+    assert run(["pretrain", "stub", str(DEMO_CAPTURE), "-o", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["flows"] == 198
+    return path
+
+
+def teach(new: Path, *more: str) -> int:
+    labels = ["--labels", str(DEMO / "labels.csv"), "--split", "time", "--drop-small-classes", "--shots", "2"]
+    return run(["fit", "office", str(DEMO_CAPTURE), *labels, "-o", str(new), *more])
+
+
+def test_from_captures_to_answers(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    new = tmp_path / "bundles" / "taught"
+    assert teach(new, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["shown"] == 2 * report["classes"]
+    assert set(report["scores"]) == {"probe", "nearest", "extra-trees", "lightgbm"}
+    output = tmp_path / "answers.jsonl"
+    assert run(["predict", "taught", str(DEMO_CAPTURE), "-o", str(output), "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["labels"].values()) == 198
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 198
+    assert {"flow_id", "label", "confidence", "unknown"} <= set(rows[0])
+    evaluation = ["evaluate", "taught", str(DEMO_CAPTURE), "--labels", str(DEMO / "labels.csv")]
+    assert run([*evaluation, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["shown_before"] == report["shown"]
+    assert run(["discover", "taught", str(DEMO_CAPTURE), "--every", "--smallest", "5", "--json"]) == 0
+    clusters = json.loads(capsys.readouterr().out)
+    assert clusters["asked"] == 198
+    assert sum(one["flows"] for one in clusters["clusters"]) + clusters["alone"] == 198
+
+
+def test_what_people_see(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    new = tmp_path / "bundles" / "taught"
+    assert teach(new) == 0
+    printed = capsys.readouterr().out
+    assert "novel macro F1" in printed and "extra-trees" in printed
+    assert run(["predict", str(new), str(DEMO_CAPTURE)]) == 0
+    assert "of them like nothing known" in capsys.readouterr().out
+    assert run(["evaluate", str(new), str(DEMO_CAPTURE), "--labels", str(DEMO / "labels.csv")]) == 0
+    assert "95 % interval" in capsys.readouterr().out
+    assert run(["bundles"]) == 0
+    printed = capsys.readouterr().out
+    assert "office" in printed and "taught" in printed
+    assert run(["discover", str(new), str(DEMO_CAPTURE), "--every"]) == 0
+    assert "of 198 flows asked" in capsys.readouterr().out
+
+
+def test_vectors_and_neighbours(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "vectors.parquet"
+    assert run(["embed", "office", str(DEMO_CAPTURE), "-o", str(output)]) == 0
+    assert "198 vectors" in capsys.readouterr().out
+    assert run(["embed", "office", str(DEMO_CAPTURE), "-o", str(output)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(output)
+    assert table.schema.field("vector").type.list_size == 16
+    flow = table["flow_id"][0].as_py().hex()
+    assert run(["similar", "office", str(DEMO_CAPTURE), "--to", flow, "--count", "3", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 3
+    assert flow not in [row["flow_id"] for row in rows]
+    assert rows[0]["likeness"] >= rows[2]["likeness"]
+    assert run(["similar", "office", str(DEMO_CAPTURE), "--to", "00"]) == 2
+    assert "no flow has the id `00`" in capsys.readouterr().err
+
+
+def test_mistakes_are_told(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["predict", "office", str(DEMO_CAPTURE)]) == 2
+    assert "knows no labels" in capsys.readouterr().err
+    assert run(["fit", "office", str(DEMO_CAPTURE), "-o", str(tmp_path / "x")]) == 2
+    assert "no flow has a label" in capsys.readouterr().err
+    assert run(["pretrain", "stubb", str(DEMO_CAPTURE), "-o", str(tmp_path / "x")]) == 2
+    assert "did you mean `stub`" in capsys.readouterr().err
+    assert run(["embed", "nothing", str(DEMO_CAPTURE), "-o", str(tmp_path / "x.parquet")]) == 2
+    assert "no bundle called `nothing`" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists() and not (tmp_path / "x.parquet").exists()
+
+
+def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    assert run(["predict", "office", str(DEMO_CAPTURE)]) == 2
+    assert "pip install 'flowlore[learn]'" in capsys.readouterr().err
+
+
+def test_an_empty_shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("FLOWLORE_CACHE_DIR", str(tmp_path))
+    assert run(["bundles", "--json"]) == 0
+    assert [row for row in json.loads(capsys.readouterr().out) if not row["packaged"]] == []
