@@ -22,7 +22,7 @@ base_dir = {folder}/run
 log_path = {folder}/dovecot.log
 ssl = no
 disable_plaintext_auth = no
-default_login_user = root
+default_login_user = dovenull
 default_internal_user = root
 default_internal_group = root
 first_valid_uid = 0
@@ -45,7 +45,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=0 gid=0 home={folder}
+  args = uid=mail gid=mail home={folder}/mail
 }}
 """
 
@@ -84,7 +84,8 @@ def _serve_imap(scene: Scene, port: int) -> Sequence[str]:
         text = f"From: a@office.example\nSubject: letter {letter}\n\n{prose(rng, int(300 * 100 ** rng.random()))}\n"
         (scene.folder / "mail" / "new" / f"17000000{letter:02}.M1P1.lab").write_text(text)
     text = _DOVECOT.format(addresses=" ".join(scene.addresses), folder=scene.folder, port=port)
-    return ["dovecot", "-F", "-c", written(scene.folder, "dovecot.conf", text)]
+    start = f"exec dovecot -F -c {written(scene.folder, 'dovecot.conf', text)}"
+    return ["sh", "-c", f"chown -R mail:mail {scene.folder}/mail; {start}"]  # dovecot reads no mail as root
 
 
 def _read(scene: Scene, rng: Random, budget: Budget) -> None:
