@@ -1,10 +1,13 @@
 """`flowlore query`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def query(
@@ -18,26 +21,59 @@ def query(
     \b
     flowlore query "select dst_port, count(*) from flows group by all" lake/
     """
+    import sys
+
     from ..errors import QueryError
+    from ..flows.lake import Lake
     from ..flows.query import query as ask
     from .text import print_json, print_table
 
     if csv and json:
         raise QueryError("query: `--csv` and `--json` exclude each other", hint="choose one of them")
+    for path in lake:
+        if not Lake(path).parts():  # right for a lake that is about to grow, and else a wrong name
+            print(f"query: the folder `{path}` holds no flows", file=sys.stderr)
     answer = ask(sql, lake if len(lake) > 1 else lake[0])
     if json:
         print_json(answer.to_pylist())
     elif csv:
-        import sys
-
         from pyarrow.csv import write_csv
 
         sys.stdout.flush()
-        write_csv(answer, sys.stdout.buffer)
+        write_csv(_plain_columns(answer), sys.stdout.buffer)
     else:
         numeric = [place for place, field in enumerate(answer.schema) if _is_number(field.type)]
         rows = [["" if value is None else _shown(value) for value in row.values()] for row in answer.to_pylist()]
         print_table(answer.column_names, rows, numbers=numeric)
+
+
+def _plain_columns(answer: "pa.Table") -> "pa.Table":
+    """Columns that CSV cannot hold as text: lists and structs as JSON, spans of time as ISO 8601, bytes in hex."""
+    import pyarrow as pa
+
+    for place, field in enumerate(answer.schema):
+        kind = field.type
+        is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+        is_span = pa.types.is_interval(kind) or pa.types.is_duration(kind)
+        if not (is_bytes or is_span or pa.types.is_nested(kind)):
+            continue
+        column = answer.column(place).to_pylist()
+        texts = pa.array([None if value is None else _text(value) for value in column], pa.string())
+        answer = answer.set_column(place, field.name, texts)
+    return answer
+
+
+def _text(value: object) -> str:
+    import json
+
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):  # Arrow's months, days and ns
+        months, days, ns = value
+        return f"P{months}M{days}DT{ns / 1e9:.9g}S"
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return str(value)
 
 
 def _is_number(type_: object) -> bool:

@@ -32,6 +32,7 @@ class RowFilter:
         self._database = FlowDatabase(threads=1)  # one thread keeps the order of the rows
         try:
             self.columns: list[str] = schema.names  # those that the expression touches, once it is checked
+            self._require_condition(schema)
             self._kept(schema.empty_table(), 0)
             self.columns = self._database.columns_of(self._question)
         except BaseException:
@@ -64,10 +65,23 @@ class RowFilter:
     ) -> None:
         self.close()
 
+    def _require_condition(self, schema: pa.Schema) -> None:
+        """What is neither true nor false of a flow, such as a number or a text, is refused."""
+        self._database.show(schema.empty_table())
+        answer = self._database.ask(
+            f"select (\n{self.expression}\n) as keep from {VIEW}", what="where", written=self.expression
+        )
+        kind = answer.schema.field(0).type
+        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+            raise QueryError(
+                f"where: `{self.expression}` is no condition: it is neither true nor false, but {kind}",
+                hint="compare it with something, such as `dst_port = 443` or `server_name is not null`",
+            )
+
     def _kept(self, rows: pa.RecordBatch | pa.Table, count: int) -> Any:
         # a view needs a column, and an expression may touch none (`true`)
         self._database.show(rows.select(self.columns or rows.schema.names[:1]))
-        answer = self._database.ask(self._question, what="where")
+        answer = self._database.ask(self._question, what="where", written=self.expression)
         if answer.num_rows != count or answer.num_columns != 1:
             raise QueryError(
                 f"where: `{self.expression}` is not a condition on one row",

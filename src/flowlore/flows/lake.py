@@ -359,6 +359,10 @@ def _input_errors(path: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"lake: there is no `{path}`") from error
     except pa.ArrowInvalid as error:
-        raise InputError(f"lake: `{path}` is not a Parquet file: {error}") from error
+        raise InputError(
+            f"lake: `{path}` is not a Parquet file, or not a whole one",
+            hint=f"`flowlore flows {path} -o flows.parquet` makes one, if it is a record of traffic",
+        ) from error
     except OSError as error:
-        raise InputError(f"lake: cannot read `{path}`: {error.strerror or error}") from error
+        hint = f"`ls -ld {path}` shows who may read it" if isinstance(error, PermissionError) else None
+        raise InputError(f"lake: cannot read `{path}`: {(error.strerror or str(error)).lower()}", hint=hint) from error

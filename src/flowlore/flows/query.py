@@ -24,6 +24,7 @@ from .table import Flows
 from .text import text_columns, text_formatter
 
 VIEW = "flows"
+END = "start::timestamptz + to_microseconds(duration_ns // 1000)"
 _ROWS = "flowlore_rows"  # what the view stands on
 _FUNCTIONS = {"ip": "ip_text", "mac": "mac_text", "hexadecimal": "hexadecimal_text"}
 
@@ -67,9 +68,12 @@ class FlowDatabase:
             self._connection.execute(f"create or replace temp view {VIEW} as select *{replaced} from {_ROWS}")
             self._columns = columns
 
-    def ask(self, sql: str, *, what: str = "query") -> pa.Table:
-        """The answer of one SELECT. `what` begins the message where it is not valid."""
+    def ask(self, sql: str, *, what: str = "query", written: str | None = None) -> pa.Table:
+        """The answer of one SELECT. `what` begins the message where it is not valid, `written` is the part of it that
+        the user wrote: no other is shown.
+        """
         names = [name for name, _ in self._columns or []]
+        written = sql if written is None else written
         try:
             statements = self._connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type not in (
@@ -77,7 +81,7 @@ class FlowDatabase:
                 duckdb.StatementType.EXPLAIN,
             ):
                 raise QueryError(
-                    f"{what}: only one statement that reads is allowed: `{' '.join(sql.split())[:80]}`",
+                    f"{what}: only one statement that reads is allowed: `{' '.join(written.split())[:80]}`",
                     hint=f"begin with `select … from {VIEW}`",
                 )
             answer = self._connection.sql(sql)
@@ -85,7 +89,7 @@ class FlowDatabase:
                 raise QueryError(f"{what}: the statement gives no rows", hint=f"begin with `select … from {VIEW}`")
             return answer.to_arrow_table()
         except duckdb.Error as error:
-            raise _query_error(error, what, names) from error
+            raise _query_error(error, what, names, written) from error
 
     def columns_of(self, sql: str) -> list[str]:
         """Columns of the view that a SELECT can touch: all where it says so with a star, or is not understood."""
@@ -170,11 +174,10 @@ def _rows(target: Flows | Lake | pa.Table | str | Path | Sequence[str | Path]) -
         return target.to_arrow()
     if isinstance(target, pa.Table):
         return target
-    if isinstance(target, Lake):
-        return target.dataset()
-    if isinstance(target, str | Path):
-        return Lake(target).dataset()
-    lakes = [Lake(path) for path in target]
+    paths = [target] if isinstance(target, str | Path | Lake) else target
+    lakes = [path if isinstance(path, Lake) else Lake(path) for path in paths]
+    if len(lakes) == 1:
+        return lakes[0].dataset()
     schema = pa.unify_schemas([lake.schema() for lake in lakes], promote_options="permissive")
     return ds.dataset([lake.dataset(schema) for lake in lakes])
 
@@ -183,31 +186,64 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _query_error(error: duckdb.Error, what: str, names: Sequence[str]) -> QueryError:
-    """DuckDB's own words and its pointer to the place, without its name for the kind of error."""
-    inner = re.search(r"QueryError: (.*)", str(error))
+def _query_error(error: duckdb.Error, what: str, names: Sequence[str], written: str) -> QueryError:
+    """DuckDB's own words and a pointer to the place in what the user wrote, without its name for the kind of error."""
+    inner = re.search(r"QueryError: (.*)(?:\s+hint: (.*))?", str(error))
     if inner:  # raised by one of our functions inside DuckDB
-        return QueryError(f"{what}: {inner.group(1)}")
+        return QueryError(f"{what}: {inner.group(1)}", hint=inner.group(2))
     message, _, place = str(error).partition("\n\nLINE ")
     message, _, candidates = message.partition("\n")
     message = re.sub(r"^[A-Z][A-Za-z ]+ Error: ", "", message).rstrip("!").strip()
     message = message[:1].lower() + message[1:]
-    if place:
-        lines = place.splitlines()
-        number, _, shown = lines[0].partition(": ")
-        pointer = lines[1][len(f"LINE {number}: ") :] if len(lines) > 1 else ""
-        message += f"\n\n    {shown}\n    {pointer}".rstrip()
     column = re.search(r'column "([^"]+)"', str(error))
+    near = re.search(r'syntax error at or near "([^"]*)"', message)
+    is_select = written.lstrip().lower().startswith(("select", "with", "from"))
     hint = None
-    if column:
-        hint = nearest_name_hint(column.group(1), [*names, *column_names()])
+    if "end" in (column and column.group(1).lower(), near and near.group(1).lower()):
+        hint = f"when a flow ends is not a column: write `{END}`"
+    elif column:
+        hint = _nearest_columns_hint(column.group(1), [*dict.fromkeys([*names, *column_names()])])
     elif "does not exist" in message and "Table" in str(error):
         hint = f"the flows are in the view `{VIEW}`"
     elif "disabled by configuration" in message:
         hint = f"a query sees nothing but the view `{VIEW}`"
     elif candidates.startswith("Did you mean"):
         hint = candidates[:1].lower() + candidates[1:]
-    return QueryError(f"{what}: {message}", hint=hint)
+    elif near and what == "query" and not is_select:
+        hint = f"begin with `select … from {VIEW}`"
+    elif near and what == "where":
+        hint = "write a condition such as `dst_port = 443 and bytes_rev > 1000`"
+    pointed, shown = _pointed_at(place, written, column.group(1) if column else None)
+    if near and not shown and what == "where":
+        message = "the condition ends too early"
+    return QueryError(f"{what}: {message}{pointed}", hint=hint)
+
+
+def _pointed_at(place: str, written: str, name: str | None) -> tuple[str, bool]:
+    """The line that the user wrote with a caret below the place, and whether DuckDB pointed into it."""
+    lines = place.splitlines()
+    number, _, shown = lines[0].partition(": ") if lines else ("", "", "")
+    if len(lines) > 1 and shown.strip(". ") and shown.strip(".").strip() in written:
+        pointer = lines[1][len(f"LINE {number}: ") :]
+        return f"\n\n    {shown}\n    {pointer}".rstrip(), True
+    for line in written.strip().splitlines():
+        found = re.search(rf"\b{re.escape(name)}\b", line, re.IGNORECASE) if name else None
+        if found:
+            return f"\n\n    {line}\n    {' ' * found.start()}{'^' * len(found.group())}", True
+    if place and written.strip():
+        last = written.strip().splitlines()[-1]
+        return f"\n\n    {last}\n    {' ' * len(last)}^", False
+    return "", bool(not place)
+
+
+def _nearest_columns_hint(name: str, known: list[str]) -> str:
+    """One name where it is near; else those that share a word with it, else where all of them are told."""
+    near = nearest_name_hint(name, known)
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if len(word) > 2]
+    alike = [one for one in known if any(word in one for word in words)]
+    if near and (not alike or any(f"`{one}`" in near for one in alike)):
+        return near
+    return f"columns like it: {', '.join(alike[:5])}" if alike else "`flowlore columns` lists the columns"
 
 
 def _plain_integers(answer: pa.Table) -> pa.Table:

@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
 
-from flowlore.errors import QueryError
+from flowlore.errors import InputError, QueryError
 from flowlore.flows.filter import RowFilter
-from flowlore.flows.query import addresses_in_prefixes, query
+from flowlore.flows.query import END, addresses_in_prefixes, query
 from flowlore.flows.table import Flows
 
 
@@ -122,7 +122,7 @@ def test_filter_of_many_rows_keeps_their_order(make_flows):
         ("count(*) > 3", "is not a condition on one row"),
         ("dst_port = 443) from flows; select (1", "syntax error|only one statement"),
         ("1=1) as keep from flows union all select (false", "not a condition on one row|syntax error"),
-        ("src_ip", "onvert"),
+        ("src_ip", "`src_ip` is no condition"),
         (" ", "the expression is empty"),
     ],
 )
@@ -137,3 +137,48 @@ def test_conditions_without_columns_and_with_comments(flows):
     for expression, rows in (("true", 4), ("null", 0), ("dst_port = 22 -- ssh", 1)):
         with RowFilter(expression, batch.schema) as keep:
             assert keep(batch).num_rows == rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (
+            "select port from flows",
+            r"    select port from flows\n           \^\^\^\^\n\nhint: columns like it: src_port, dst_port",
+        ),
+        ("select zzz from flows", r"hint: `flowlore columns`"),
+        ('select "end" from flows', r"hint: when a flow ends is not a column: write `start::timestamptz \+"),
+        ("select end from flows", r"hint: when a flow ends"),
+        ("selec 1", r"hint: begin with `select"),
+        ("select in_prefix(src_ip, '10/33') from flows", r"hint: write it as `10.0.0.0/8`"),
+    ],
+)
+def test_a_wrong_query_is_helped(flows, sql, message):
+    with pytest.raises(QueryError, match=message):
+        query(sql, flows)
+
+
+def test_the_end_of_a_flow_is_as_the_hint_says(flows):
+    assert query(f"select count({END}) as n from flows", flows)["n"].to_pylist()[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("dst_port =", r"^where: the condition ends too early\n\n    dst_port =\n              \^\n"),
+        ("(dst_port = 1", r"^where: the condition ends too early\n\n    \(dst_port = 1\n"),
+        ("dst_port = 1 and\nbar = 2", r"    bar = 2\n    \^\^\^"),
+        ("dst_port", r"`dst_port` is no condition"),
+        ("count(*)", r"`count\(\*\)` is no condition"),
+    ],
+)
+def test_a_wrong_condition_shows_what_the_user_wrote(flows, expression, message):
+    with pytest.raises(QueryError, match=message) as raised:
+        RowFilter(expression, flows.to_arrow().schema)
+    assert "coalesce" not in str(raised.value) and "keep" not in str(raised.value)
+
+
+def test_a_file_of_another_form_is_told_how_to_become_one(tmp_path):
+    (tmp_path / "x.csv").write_text("start,src_ip\n")
+    with pytest.raises(InputError, match=r"is not a Parquet file[\s\S]*flowlore flows .*x.csv -o"):
+        query("select 1 from flows", tmp_path / "x.csv")
