@@ -1,17 +1,26 @@
 """The command line: words over the library. `main` is the one place that turns errors into text and exit codes.
 
 0 is success, 2 a mistake that the user can mend (printed without a traceback), 1 a mistake of ours (with one), 130 an
-interruption.
+interruption by Ctrl-C or SIGTERM.
 """
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
+
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Entry point of the `flowlore` program."""
+    signal.signal(signal.SIGTERM, _interrupt)  # whoever ends us politely finds no unfinished files
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -23,23 +32,46 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; gives the exit code."""
+    from typer.exceptions import TyperException
+
     from ..errors import FlowloreError
     from .app import app
 
     try:
-        app(args=list(arguments), prog_name="flowlore")
-    except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 2
+        code = app(args=list(arguments), prog_name="flowlore", standalone_mode=False) or 0
     except FlowloreError as error:
         print(error, file=sys.stderr)
         return 2
+    except TyperException as error:
+        return _wrong_usage(error)
     except KeyboardInterrupt:
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         return 0
+    except SystemExit as end:  # Typer's answer to a reader that has gone is 1; it is no mistake
+        return 0 if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
     except Exception as error:
         return _our_mistake(error)
-    return 0
+    if code == INTERRUPTED:
+        print("flowlore: interrupted; what was not finished is not kept", file=sys.stderr)
+    return int(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wrong_usage(error: "TyperException") -> int:
+    """Words that are no command, in the form of every other error. Without any word there is help instead."""
+    message = str(getattr(error, "message", error))
+    context = getattr(error, "ctx", None)
+    if context is None or message == context.get_help():
+        print(message, file=sys.stderr)
+        return 2
+    problem = error.format_message().rstrip(".") if hasattr(error, "format_message") else message
+    problem = problem[:1].lower() + problem[1:]
+    print(f"{context.command_path}: {problem}\n\nhint: `{context.command_path} --help`", file=sys.stderr)
+    return 2
 
 
 def _our_mistake(error: Exception) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ class FileInTheMaking:
             refuse_existing(self._files, self._target, self.path)
         folder, _, name = self._target.rpartition("/")
         self._temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.part"
+        # An interruption may come before anyone can call `abort`: then the end of the object or of the process does.
+        self._forget = weakref.finalize(self, _remove, self._files, self._temporary)
         with output_errors(self.path):
             self.stream: Any = (
                 pa.OSFile(self._temporary, "wb") if self._is_local else self._files.open(self._temporary, "wb")
@@ -43,6 +46,7 @@ class FileInTheMaking:
         self.close()
         with output_errors(self.path):
             move(self._files, self._temporary, self._target)
+        self._forget.detach()
         self._done = True
 
     def abort(self) -> None:
@@ -52,8 +56,12 @@ class FileInTheMaking:
         self._done = True
         with suppress(Exception):
             self.stream.close()
-        with suppress(Exception):
-            self._files.rm(self._temporary)
+        self._forget()
+
+
+def _remove(files: Any, path: str) -> None:
+    with suppress(Exception):
+        files.rm(path)
 
 
 def is_local(files: Any) -> bool:

@@ -2,8 +2,12 @@
 
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +43,7 @@ def test_our_mistake_is_a_traceback_and_1(monkeypatch: pytest.MonkeyPatch, capsy
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (BrokenPipeError(), 0, ""),
         (SystemExit(3), 3, ""),
         (
@@ -62,7 +66,9 @@ def test_other_endings(
 @pytest.mark.parametrize("arguments", [["flos"], ["flows", "--nonsense"], ["query"], ["flows", "--count", "0"]])
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     assert run(arguments) == 2
-    assert "Usage: flowlore" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("flowlore")
+    assert "\n\nhint: `flowlore" in said
 
 
 def test_a_wrong_verb_is_helped(capsys: pytest.CaptureFixture) -> None:
@@ -95,6 +101,23 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     os.close(write_end)
     assert done.stderr == b""
+    assert done.returncode == 0
+
+
+def test_ended_politely_no_file_stays(tmp_path: Path) -> None:
+    output = tmp_path / "flows.parquet"
+    command = [sys.executable, "-m", "flowlore", "flows", "-", "-o", str(output)]
+    meter = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert meter.stdin
+    meter.stdin.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
+    meter.stdin.flush()
+    while not any(path.name.endswith(".part") for path in tmp_path.iterdir()) and meter.poll() is None:
+        time.sleep(0.05)
+    meter.send_signal(signal.SIGTERM)
+    said = meter.communicate(timeout=60)[1].decode()
+    assert meter.returncode == 130, said
+    assert "interrupted" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_columns_and_config_as_json(capsys: pytest.CaptureFixture) -> None:
