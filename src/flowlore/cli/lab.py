@@ -24,8 +24,8 @@ def run(
 ) -> None:
     """Make labelled traffic by real programs in network namespaces.
 
-    Needs root. OUT holds captures, exported flow records, labels, and run.json, which says how they were made. The
-    namespaces have no way out, and are taken away at the end.
+    Needs root. OUT holds captures, labels, and run.json, which says how they were made. The namespaces have no way
+    out, and are taken away at the end.
 
     \b
     sudo flowlore lab run quick -o quick

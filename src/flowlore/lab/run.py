@@ -26,8 +26,6 @@ FIRST_GROUP = 700_000  # of the group ids by which processes are told apart; no 
 _READY_S = 40.0
 _GRACE_S = 3.0
 _LEAST_FREE_BYTES = 256 << 20
-_EXPORT_PORTS = {"netflow-5": 2055, "netflow-9": 2056, "ipfix": 4739}
-_EXPORT_VERSIONS = {"netflow-5": "5", "netflow-9": "9", "ipfix": "10"}
 
 
 @dataclass(kw_only=True)
@@ -72,11 +70,11 @@ def run_scenario(
     skip_missing: bool = False,
     tell: Callable[[str], None] = lambda words: None,
 ) -> RunReport:
-    """Play a scenario; captures, exports, labels and truth are in `output`, which appears only when all is well."""
+    """Play a scenario; captures, labels and truth are in `output`, which appears only when all is well."""
     require_machine()
     _check_output(output, overwrite)
     cast = cast_of(scenario)
-    lacking = missing_programs([*cast.needs, *_needs_of_exports(scenario)])
+    lacking = missing_programs(cast.needs)
     if lacking and not skip_missing:
         raise_missing(lacking, f", and `{scenario.place}` needs {'it' if len(lacking) == 1 else 'them'}")
     left_out = cast.leave_out(lacking)
@@ -88,7 +86,7 @@ def run_scenario(
     tell("building namespaces")
     with World(scenario, work) as world:
         stage = _Stage(world, cast, tell)
-        report = stage.play(output, lacking=[one.name for one in lacking])
+        report = stage.play(output)
         report.left_out = left_out
         report.unmet = sorted(world.unmet)
         report.seconds = time.monotonic() - began
@@ -113,11 +111,11 @@ class _Stage:
         self.doings: dict[int, Doing] = {}
         self.processes = Processes(world)
         self.rng = random.Random(world.scenario.clock.seed)
-        for folder in (self.out / "capture", self.out / "exports", self.folders, self.shared):
+        for folder in (self.out / "capture", self.folders, self.shared):
             folder.mkdir(parents=True)
         self.places = tuple(self._place(part) for part in cast.services)
 
-    def play(self, output: Path, *, lacking: list[str]) -> RunReport:
+    def play(self, output: Path) -> RunReport:
         scenario = self.world.scenario
         resolvers = [place for place in self.places if place.service == "dns"]
         self.world.set_resolver(tuple(address for place in resolvers[:1] for address in place.addresses[:1]))
@@ -129,14 +127,13 @@ class _Stage:
         witness.start()
         try:
             self.tell("starting captures")
-            captures = self._start_captures(skip_exports="softflowd" in lacking)
+            captures = self._start_captures()
             self.tell(f"starting {len(self.cast.services)} services")
             self._start_services()
             self.tell(f"playing {scenario.real_s:.0f} s of {len(self.cast.parts)} parts")
             failed = self._perform()
             self.processes.stop("service", grace_s=_GRACE_S)
             time.sleep(0.5)
-            self.processes.stop("export", grace_s=_GRACE_S)
             self.processes.stop("capture", grace_s=15)
         finally:
             self.processes.kill()
@@ -165,24 +162,12 @@ class _Stage:
         role = part.role
         return Place(host=part.host, service=role.name, addresses=node.all_addresses, port=role.port, names=names)
 
-    def _start_captures(self, *, skip_exports: bool) -> list[str]:
+    def _start_captures(self) -> list[str]:
         scenario = self.world.scenario
-        switch = self.world.space(SWITCH)
         for name, point in scenario.captures.items():
             bridge = self.world.bridge(point.network)
             spec = {"interface": bridge, "name": name, "snap_bytes": point.snap_bytes}
             self._start_capture(name, spec, f"capture/{name}.pcapng")
-            for export in () if skip_exports else point.exports:
-                # records travel over the loopback of the switch to a capture that any reader of exports understands
-                where = f"{name}-{export}"
-                command = ["softflowd", "-d", "-6", "-i", bridge, "-v", _EXPORT_VERSIONS[export]]
-                command += ["-n", f"127.0.0.1:{_EXPORT_PORTS[export]}", "-t", "expint=15", "-t", "maxlife=120"]
-                command += ["-p", str(self.folders / f"{where}.pid"), "-c", str(self.folders / f"{where}.ctl")]
-                self.processes.start("export", where, switch, command, self.folders / "exports.log")
-        if any(point.exports for point in scenario.captures.values()) and not skip_exports:
-            self._start_capture(
-                "exports", {"interface": "lo", "name": "exports", "snap_bytes": 0}, "exports/all.pcapng"
-            )
         return list(scenario.captures)
 
     def _start_capture(self, name: str, spec: dict[str, Any], file: str) -> None:
@@ -292,13 +277,6 @@ class _Stage:
             return replace(one, doing=replace(one.doing, application="dns"))
 
         return [seen(one) for one in connections]
-
-
-def _needs_of_exports(scenario: Scenario) -> list[Any]:
-    from .activity import Program
-
-    wanted = any(point.exports for point in scenario.captures.values())
-    return [Program(name="softflowd", package="softflowd")] if wanted else []
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

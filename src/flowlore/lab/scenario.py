@@ -97,7 +97,6 @@ class CapturePoint(Settings):
 
     network: str = setting("", "whose frames are kept")
     snap_bytes: int = setting(0, "bytes kept of each frame; 0 keeps all", minimum=0, maximum=65_535)
-    exports: tuple[str, ...] = setting((), "flow records exported at once: netflow-5, netflow-9, ipfix")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +292,6 @@ def _references(scenario: Scenario) -> Iterator[tuple[str, str, str, Mapping[str
             yield f"[hosts.{name}]", "link", host.link, scenario.links
     for name, point in scenario.captures.items():
         yield f"[captures.{name}]", "network", point.network, scenario.networks
-        for export in point.exports:
-            yield f"[captures.{name}]", "kind of export", export, {"netflow-5": 5, "netflow-9": 9, "ipfix": 10}
 
 
 def _check_prefixes(where: str, network: Network) -> None:
