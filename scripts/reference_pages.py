@@ -49,7 +49,8 @@ def commands_page() -> str:
         "# Commands\n",
         NOTICE,
         "`flowlore --help` and `flowlore VERB --help` say the same. Exit codes: 0 success, 2 a mistake that you can",
-        "mend (one message on standard error), 1 a mistake of ours (with a traceback), 130 interrupted (Ctrl-C or SIGTERM).\n",
+        "mend (one message on standard error), 1 a mistake of ours (with a traceback), 130 an interruption by",
+        "Ctrl-C or SIGTERM.\n",
     ]
     for name in VERBS:
         parts += [f"## `flowlore {name}`\n", *_command(group.commands[name])]  # type: ignore[attr-defined]

@@ -92,5 +92,5 @@ class Registry:
 
 def nearest_name_hint(name: str, known: Mapping[str, object] | list[str]) -> str | None:
     """`did you mean …?` for the nearest known name, or None where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else None

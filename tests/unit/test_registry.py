@@ -35,6 +35,7 @@ def test_an_unknown_name_lists_the_known_and_the_nearest() -> None:
 
 def test_nothing_near_gives_no_hint() -> None:
     assert nearest_name_hint("zzz", ["netflow", "pcap"]) is None
+    assert nearest_name_hint("nope", ["ndpi"]) is None
 
 
 def test_plugins_stand_beside_built_ins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,9 @@ def demo(
     It needs no network, and shows what is in the capture.
     """
     import time
+    from contextlib import suppress
 
-    from ..flows.place import FileInTheMaking
+    from ..flows.place import FileInTheMaking, output_errors
     from ..pages.inspect_page import inspect_page
     from ..pages.inspection import Inspector
     from ..sources.reading import read
@@ -40,14 +41,22 @@ def demo(
     inspector.add(flows.to_arrow())
     found = inspector.finish(flows.account)
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        flows.write(output / "flows.parquet", overwrite=overwrite)
-        page = FileInTheMaking(output / "inspect.html", overwrite=overwrite)
+        is_new = not output.exists()
         try:
-            page.stream.write(inspect_page(found, DEMO_CAPTURE.name).encode())
-            page.commit()
+            with output_errors(str(output)):
+                output.mkdir(parents=True, exist_ok=True)
+            flows.write(output / "flows.parquet", overwrite=overwrite)
+            page = FileInTheMaking(output / "inspect.html", overwrite=overwrite)
+            try:
+                with output_errors(page.path):
+                    page.stream.write(inspect_page(found, DEMO_CAPTURE.name).encode())
+                page.commit()
+            finally:
+                page.abort()
         finally:
-            page.abort()
+            if is_new:
+                with suppress(OSError):
+                    output.rmdir()  # it goes only where nothing came to lie in it
     if json:
         print_json(report(flows.account, written=len(flows)) | {"seconds": round(seconds, 6)})
         return

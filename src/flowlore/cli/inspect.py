@@ -33,7 +33,7 @@ def inspect(
     """
     import contextlib
 
-    from ..flows.place import FileInTheMaking
+    from ..flows.place import FileInTheMaking, output_errors
     from ..pages.inspect_page import inspect_page
     from ..pages.inspection import Inspector
     from .inspection import print_exporters, print_inspection
@@ -53,7 +53,8 @@ def inspect(
             inspector.add(batch)
         found = inspector.finish(scan.account)
         if page is not None:
-            page.stream.write(inspect_page(found, _title(request.inputs)).encode())
+            with output_errors(page.path):
+                page.stream.write(inspect_page(found, _title(request.inputs)).encode())
             page.commit()
     if json:
         print_json(found.as_json() | ({"html": str(html)} if html is not None else {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .metering import print_unrecognised
 from .text import print_table, printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def print_inspection(inspection: Inspection) -> None:
     for name, kind in list(account.recognised.items())[:ROWS]:
         print(f"{printable(name)}: {printable(kind)}")
     if len(account.recognised) > ROWS:
-        print(f"… and {len(account.recognised) - ROWS} more inputs")
+        print(f"… and {len(account.recognised) - ROWS:,} more inputs")
+    print_unrecognised(account.details.get("unrecognised", {}))
     if inspection.first_ns is not None and inspection.last_ns is not None:
         span = duration_words(inspection.last_ns - inspection.first_ns)
         print(f"{time_words(inspection.first_ns)} to {time_words(inspection.last_ns)} ({span})")

@@ -15,6 +15,8 @@ from .text import printable
 if TYPE_CHECKING:
     from ..config import PipelineConfig
 
+UNRECOGNISED = 3  # files that no source reads, of which so many are shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -62,6 +64,7 @@ def meter(request: Request, settings: PipelineConfig) -> dict[str, Any]:
         for batch in scan:
             writer.write(batch)
     return report(scan.account, written=writer.rows) | {
+        "is_repeat": writer.is_repeat,
         "seconds": round(time.perf_counter() - began, 6),
         "output": request.output,
         "config_hash": config_hash,
@@ -128,6 +131,7 @@ def report(account: Any, *, written: int) -> dict[str, Any]:
         "skipped": dict(account.skipped),
         "notes": dict(account.notes),
         "recognised": dict(account.recognised),
+        "unrecognised": dict(account.details.get("unrecognised", {})),
     }
     return {key: dict(sorted(one.items())) if isinstance(one, dict) else one for key, one in values.items()}
 
@@ -139,12 +143,24 @@ def print_report(report: dict[str, Any]) -> None:
         print(f"{printable(name)}: {printable(kind)}")
     if len(recognised) > 8:
         print(f"… and {len(recognised) - 8:,} more inputs")
+    print_unrecognised(report["unrecognised"])
     for unit in ("packets", "records"):
         if report[unit]:
             print(f"{report[unit]:,} {unit}, {report[f'{unit}_in_flows']:,} of them in flows")
     for title, counts in (("skipped", report["skipped"]), ("note", report["notes"])):
         for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
             print(f"  {title}: {count:,} {printable(reason)}")
-    whole, seconds = report["packets"] + report["records"], report["seconds"]
-    rate = f", {whole / seconds:,.0f} a second" if whole and seconds > 0 else ""
+    seconds = report["seconds"]
+    units = [unit for unit in ("packets", "records") if report[unit] and seconds > 0]
+    rate = "".join(f", {report[unit] / seconds:,.0f} {unit} a second" for unit in units)
     print(f"{report['flows']:,} flows → {printable(report['output'])} ({seconds:.1f} s{rate})")
+    if report.get("is_repeat"):
+        print("  note: the lake held these flows already; nothing was added")
+
+
+def print_unrecognised(found: dict[str, str]) -> None:
+    """The first files of a folder that no source reads, and what they look like."""
+    for name, looks in list(found.items())[:UNRECOGNISED]:
+        print(f"{printable(name)}: not read ({printable(looks)})")
+    if len(found) > UNRECOGNISED:
+        print(f"… and {len(found) - UNRECOGNISED:,} more that are not read; `--json` names them")

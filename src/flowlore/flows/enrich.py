@@ -65,8 +65,12 @@ class _Lookup:
             self._database = maxminddb.open_database(path)
         except FileNotFoundError as error:
             raise InputError(f"enrich: there is no file `{path}`", hint=hint) from error
+        except PermissionError as error:
+            raise InputError(
+                f"enrich: `{path}` cannot be read: permission denied", hint=f"`ls -ld {path}` shows who may read it"
+            ) from error
         except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
-            raise InputError(f"enrich: `{path}` is not an MMDB file: {error}", hint=hint) from error
+            raise InputError(f"enrich: `{path}` is not an MMDB file", hint=hint) from error
 
     def values(self, addresses: pa.Array) -> pa.Array:
         """The answer for each address, in order."""

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Lake:
         self._held: dict[str, list[pa.RecordBatch]] = {}
         self._held_rows: dict[str, int] = {}
         self._held_bytes = 0
+        self._made: list[Path] = []  # folders that were not there, from the outside in
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Hold these rows for the folder of their hour. The same rows in the same cut replace themselves."""
@@ -167,8 +168,7 @@ class Lake:
         self._held_bytes = sum(batch.nbytes for held in self._held.values() for batch in held)
         rows = pa.Table.from_batches(batches)
         folder = f"{self._root}/{hour}"
-        with output_errors(self.path):
-            self._files.makedirs(folder, exist_ok=True)
+        self._make_folders(folder)
         place = FileInTheMaking(self._files.unstrip_protocol(f"{folder}/{_part_name(rows)}"), overwrite=True)
         try:
             with output_errors(self.path):
@@ -180,6 +180,19 @@ class Lake:
             place.abort()
             raise
         return place
+
+    def _make_folders(self, folder: str) -> None:
+        with output_errors(self.path):
+            if is_local(self._files):
+                parents = [Path(folder), *Path(folder).parents]
+                self._made += reversed([one for one in parents if not one.exists()])
+            self._files.makedirs(folder, exist_ok=True)
+
+    def _remove_empty_folders(self) -> None:
+        """Those that this lake made and that hold nothing."""
+        for folder in reversed(self._made):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _read_part(
         self, file: str, schema: pa.Schema, needed: set[str], first: int | None, last: int | None, batch_rows: int
@@ -236,12 +249,14 @@ class LakeWriter(FlowWriter):
         self._staged += self._lake.stage_rest()
         with output_errors(self._lake.path):
             self._lake._files.makedirs(self._lake._root, exist_ok=True)
+        self.is_repeat = bool(self._staged) and all(place.replaces for place in self._staged)
         for place in self._staged:
             place.commit()
 
     def _abort(self) -> None:
         for place in self._staged:
             place.abort()
+        self._lake._remove_empty_folders()
 
 
 def fill_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -36,6 +36,11 @@ class FileInTheMaking:
                 pa.OSFile(self._temporary, "wb") if self._is_local else self._files.open(self._temporary, "wb")
             )
 
+    @property
+    def replaces(self) -> bool:
+        """Whether something has the final name already."""
+        return bool(self._files.exists(self._target))
+
     def close(self) -> None:
         """End the writing; the file keeps its temporary name until `commit`."""
         with output_errors(self.path):

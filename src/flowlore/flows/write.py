@@ -27,6 +27,7 @@ class FlowWriter(ABC):
 
     def __init__(self) -> None:
         self.rows = 0
+        self.is_repeat = False  # after `commit`: a lake held all of it already
         self._is_open = True
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -113,6 +114,7 @@ class BackgroundWriter(FlowWriter):
         self._finish()
         self._raise_failure()
         self._writer.commit()
+        self.is_repeat = self._writer.is_repeat
 
     def _abort(self) -> None:
         self._finish()
@@ -136,6 +138,16 @@ class BackgroundWriter(FlowWriter):
                     self._failure = failure
 
 
+def _refuse_other_folder(path: str) -> None:
+    """A folder with things in it that are no lake becomes none by mistake."""
+    names = [item.name for item in Path(path).iterdir()]
+    if names and not any(name.startswith("date=") or name.endswith(".parquet") for name in names):
+        raise OutputError(
+            f"output: the folder `{path}` is not empty and is no lake",
+            hint=f"end the name with `/` to make it one all the same: `{path}/`; or name a file in it",
+        )
+
+
 def _open(path: str, overwrite: bool, metadata: Mapping[str, str]) -> FlowWriter:
     if path == "-":
         from .lines import LinesWriter, StandardOutput
@@ -146,7 +158,10 @@ def _open(path: str, overwrite: bool, metadata: Mapping[str, str]) -> FlowWriter
         if path.endswith(suffix):
             name, compression = path.removesuffix(suffix), method
     form = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), None)
-    if path.endswith("/") or (form is None and Path(path).is_dir()):
+    if form is None and not path.endswith("/") and Path(path).is_dir():
+        _refuse_other_folder(path)
+        path += "/"
+    if path.endswith("/"):
         from .lake import Lake, LakeWriter
 
         return LakeWriter(Lake(path), metadata)

@@ -74,6 +74,7 @@ class Inspection:
         account = self.account
         return {
             "recognised": dict(account.recognised),
+            "unrecognised": dict(account.details.get("unrecognised", {})),
             "packets": account.packets,
             "packets_in_flows": account.packets_in_flows,
             "records": account.records,

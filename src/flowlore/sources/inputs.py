@@ -15,6 +15,14 @@ from .source import Head, Input
 
 HEAD_BYTES = 64 * 1024  # enough to recognise any source
 
+_PACKAGES = {  # what fsspec needs beyond itself, by the beginning of an address
+    **dict.fromkeys(("http", "https"), "aiohttp requests"),
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("az", "abfs", "adl"), "adlfs"),
+    **dict.fromkeys(("sftp", "ssh"), "paramiko"),
+}
+
 PathLike = str | os.PathLike[str]
 
 
@@ -195,7 +203,11 @@ def _remote_inputs(url: str) -> Iterator[Input]:
     try:
         file_system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise MissingDependency(f"inputs: `{url}` needs a package: {error}") from None
+        wanted = _PACKAGES.get(protocol, "")
+        raise MissingDependency(
+            f"inputs: `{url}` needs a package that is not installed ({error})",
+            hint=f"`pip install {wanted}`" if wanted else "install what it names",
+        ) from None
     except ValueError as error:
         raise InputError(f"inputs: `{url}` cannot be opened: {error}", hint="see fsspec's list of protocols") from None
     if file_system.isfile(path):
@@ -234,7 +246,9 @@ def _missing(path: Path) -> InputError:
     with contextlib.suppress(OSError):
         neighbours = [item.name for item in path.parent.iterdir()]
         near = difflib.get_close_matches(path.name, neighbours, n=1, cutoff=0.6)
-        hint = f"did you mean `{path.parent / near[0]}`?" if near else None
+        hint = f"did you mean `{path.parent / near[0]}`?" if near else f"`ls {path.parent}` shows what is there"
+    if not path.parent.is_dir():
+        hint = f"there is no folder `{path.parent}` either"
     return InputError(f"inputs: `{path}` does not exist", hint=hint)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..errors import SettingError, UnrecognisedInput
+from ..errors import OutputError, SettingError, UnrecognisedInput
 from ..flows.table import Flows
 from . import SOURCES
 from .inputs import PathLike, gather_inputs
@@ -58,6 +58,10 @@ def scan(
     chosen, passed_over = recognise_inputs(inputs, settings, named={os.fspath(path) for path in asked})
     if state is not None and set(chosen) != {"packets"}:
         raise SettingError("reading: a meter state goes with capture files only", hint="leave `--state` out")
+    if state is not None and not state.parent.is_dir():
+        raise OutputError(
+            f"reading: the state `{state}` cannot be written: its folder does not exist", hint="make the folder first"
+        )
     return Scan(chosen, passed_over, settings, where=where, asn=asn, geo=geo, state=state, last=last)
 
 

@@ -74,3 +74,10 @@ def test_what_is_no_database_says_so(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(InputError, match=rf"{message}[\s\S]*--geo"):
         Enricher(geo=path)
+
+
+def test_what_is_no_database_is_said_once(tmp_path):
+    (tmp_path / "x.mmdb").write_bytes(b"not a database")
+    with pytest.raises(InputError) as raised:
+        Enricher(asn=tmp_path / "x.mmdb")
+    assert raised.value.problem.endswith("is not an MMDB file")

@@ -11,7 +11,7 @@ import fsspec
 import pytest
 import zstandard
 
-from flowlore.errors import InputError
+from flowlore.errors import InputError, MissingDependency
 from flowlore.sources.compressed import break_reason, compression_of, decompressed
 from flowlore.sources.inputs import HEAD_BYTES, FileInput, StandardInput, gather_inputs
 
@@ -206,3 +206,21 @@ def test_remote_files_are_found_and_decompressed() -> None:
 def test_size_on_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     assert FileInput(tmp_path / "a").size_bytes == 5
+
+
+def test_what_is_missing_is_helped_by_what_is_there(tmp_path):
+    with pytest.raises(InputError, match=r"hint: `ls .*` shows what is there"):
+        gather_inputs(tmp_path / "x.pcap")
+    with pytest.raises(InputError, match=r"hint: there is no folder `.*nowhere` either"):
+        gather_inputs(tmp_path / "nowhere" / "x.pcap")
+
+
+def test_a_remote_file_says_which_package_it_needs(monkeypatch):
+    def missing(url):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(MissingDependency, match=r"hint: `pip install s3fs`"):
+        gather_inputs("s3://bucket/x.pcap")
+    with pytest.raises(MissingDependency, match=r"hint: `pip install aiohttp requests`"):
+        gather_inputs("https://example.org/x.pcap")

@@ -149,7 +149,8 @@ def load_map(name: str) -> ColumnMap:
         text = Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
-            f"tables: the column map `{name}` cannot be read: {getattr(error, 'strerror', None) or error}",
+            f"tables: the column map `{name}` cannot be read: "
+            f"{(getattr(error, 'strerror', None) or str(error)).lower()}",
             hint="`tables.map` is the path of a TOML file",
         ) from None
     return parse_map(text, name)
@@ -160,7 +161,11 @@ def parse_map(text: str, where: str) -> ColumnMap:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"tables: `{where}` is not TOML: {error}") from None
+        problem = str(error)[:1].lower() + str(error)[1:]
+        raise SettingError(
+            f"tables: `{where}` is not TOML: {problem}",
+            hint='a column map has lines such as `src_ip = "your column"` under `[columns]`',
+        ) from None
     _check_keys(table, ColumnMap, where)
     columns = table.pop("columns", None)
     if not isinstance(columns, dict) or not columns:
@@ -171,7 +176,7 @@ def parse_map(text: str, where: str) -> ColumnMap:
         if name not in column_names():
             raise SettingError(
                 f"tables: `{where}` maps to `{name}`, which is not a column of the flow table",
-                hint=nearest_name_hint(name, list(column_names())),
+                hint=nearest_name_hint(name, list(column_names())) or "`flowlore columns` lists them",
             )
     halves = table.pop("halves", None)
     if halves is not None:
@@ -242,4 +247,7 @@ def _check_keys(table: Mapping[str, Any], kind: type[Any], where: str) -> None:
     known = [item.name for item in fields(kind)]
     for key in table:
         if key not in known:
-            raise SettingError(f"tables: {where} has an unknown key `{key}`", hint=nearest_name_hint(key, known))
+            raise SettingError(
+                f"tables: {where} has an unknown key `{key}`",
+                hint=nearest_name_hint(key, known) or f"known are {', '.join(known)}",
+            )

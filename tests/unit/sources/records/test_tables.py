@@ -246,3 +246,16 @@ def test_real_tables(shared_data: Path, path: str, flows_wanted: int, skipped: d
     assert {name for name in account.notes if name.startswith("unreadable")} <= {"unreadable-src-mac"}
     assert not account.details["tables"][str(shared_data / path)]["unused"]
     assert flows["flow_id"].n_unique() == flows.height
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("x = = 1\n", r"is not TOML: [\s\S]*hint: a column map has lines such as `src_ip ="),
+        ("foo = 1\n[columns]\nsrc_ip = 'a'\n", r"unknown key `foo`[\s\S]*hint: known are name"),
+        ("[columns]\nzzz = 'a'\n", r"maps to `zzz`[\s\S]*hint: `flowlore columns`"),
+    ],
+)
+def test_a_wrong_map_is_helped(text, hint):
+    with pytest.raises(SettingError, match=hint):
+        parse_map(text, "own.toml")

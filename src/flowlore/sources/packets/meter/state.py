@@ -2,13 +2,15 @@
 
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ....errors import InputError, OutputError, SettingError
+from ....errors import InputError, SettingError
+from ....flows.place import output_errors
 from ..headers.fragments import FRAGMENT
 from ..layout import Records
 from ..settings import MeterSettings
@@ -56,12 +58,14 @@ def save_state(path: Path, meter: Meter, fragments: Records) -> None:
         arrays[f"lookups.{name}"] = array.view(np.uint8)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"meter: the state cannot be written to `{path}`: {error.strerror}") from None
+        with output_errors(str(path)):
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)
+            temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def load_state(path: Path, settings: MeterSettings) -> SavedState:
@@ -82,9 +86,14 @@ def load_state(path: Path, settings: MeterSettings) -> SavedState:
             for name, array in meter.lookups._asdict().items():
                 array.view(np.uint8)[:] = arrays[f"lookups.{name}"]
             fragments = arrays["fragments"].copy()
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise InputError(
-            f"meter: `{path}` is not a saved meter state ({error})",
+            f"meter: the state `{path}` cannot be read: {(error.strerror or str(error)).lower()}",
+            hint="name a file that `--state` wrote, or a new one",
+        ) from None
+    except (EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+        raise InputError(
+            f"meter: `{path}` is not a saved meter state, or a damaged one",
             hint="name a file that `--state` wrote, or a new one",
         ) from None
     return SavedState(meter, fragments.view(FRAGMENT))

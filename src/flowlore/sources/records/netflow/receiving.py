@@ -1,6 +1,7 @@
 """Many datagrams with one call of the system, on Linux; one by one elsewhere."""
 
 import ctypes
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -35,10 +36,18 @@ _MESSAGE = np.dtype(
 )
 
 
+_BIND_HINTS = {
+    errno.EADDRINUSE: "choose another port, or stop the program that uses it (`ss -lunp` shows which)",
+    errno.EADDRNOTAVAIL: "the address is not of this machine: `ip address` shows its own; `:2055` listens on all",
+    errno.EACCES: "ports below 1024 are for those with rights: choose a higher one such as 2055, or run as root",
+}
+
+
 class DatagramSocket:
     """A UDP socket with a large buffer. `receive` fills slots; `dropped` is what the system threw away."""
 
     def __init__(self, host: str, port: int, buffer_bytes: int) -> None:
+        host = _resolved(host)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -47,7 +56,7 @@ class DatagramSocket:
             self.socket.close()
             raise InputError(
                 f"netflow: cannot listen on {host} port {port}: {error.strerror or error}",
-                hint="choose another port, or stop the program that uses it (`ss -lunp` shows which)",
+                hint=_BIND_HINTS.get(error.errno or 0),
             ) from None
         _ask_for_buffer(self.socket, buffer_bytes)
         self.socket.setblocking(False)
@@ -122,6 +131,18 @@ def _recvmmsg() -> Callable[..., Any] | None:
     call.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
     call.restype = ctypes.c_int
     return call
+
+
+def _resolved(host: str) -> str:
+    """An address for a name of a host; addresses stay."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except (socket.gaierror, UnicodeError):
+        raise InputError(
+            f"netflow: cannot listen on `{host}`: no such host is known",
+            hint="give an address of this machine, or `:2055` for all of them",
+        ) from None
+    return str(found[0][4][0])
 
 
 def _ask_for_buffer(udp: socket.socket, buffer_bytes: int) -> None:
