@@ -65,11 +65,9 @@ class ParquetWriter(FlowWriter):
 
     def _open(self, schema: pa.Schema) -> None:
         self._schema = schema
-        self._writer = pq.ParquetWriter(
-            self._place.stream,
-            schema.with_metadata({**(schema.metadata or {}), **self._metadata}),
-            **parquet_options(schema),
-        )
+        about = schema.with_metadata({**(schema.metadata or {}), **self._metadata})
+        with output_errors(self._place.path):
+            self._writer = pq.ParquetWriter(self._place.stream, about, **parquet_options(schema))
 
     def _hold(self, batch: pa.RecordBatch) -> None:
         self._held.append(batch)
