@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from .metering import print_unrecognised
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..pages.tally import Ranking
 
 ROWS = 8
+WIDTH = 110  # of lines that list fields
 UNNAMED = "-"  # datagrams from a file do not say who sent them
 EXPORTER_COLUMNS = (
     *("exporter", "version", "domain", "datagrams", "records", "options_records"),
@@ -65,13 +67,14 @@ def print_exporters(inspection: Inspection) -> None:
     if not exporters:
         print("no exporters: the inputs hold no NetFlow, IPFIX or sFlow")
         return
-    print_table([name.replace("_", " ") for name in EXPORTER_COLUMNS], [_exporter_cells(row) for row in exporters])
+    headings = [name.removeprefix("sequence_").replace("s_records", "s").replace("_", " ") for name in EXPORTER_COLUMNS]
+    print_table(headings, [_exporter_cells(row) for row in exporters])
     for row in exporters:
         lines = list(_exporter_lines(row))
         if lines:
             print("\n" + printable(f"{row['exporter'] or UNNAMED}, {row['version']}, domain {row['domain']}"))
         for line in lines:
-            print(f"  {printable(line)}")
+            print("\n".join(wrap(printable(line), WIDTH, initial_indent="  ", subsequent_indent="    ")))
 
 
 def _exporter_cells(row: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ BYTE_KIND_WORDS = {
 }
 ROWS = 12
 EXPORTERS = 40
+UNNAMED = "-"  # datagrams from a file do not say who sent them
 
 
 def inspect_page(inspection: Inspection, title: str) -> str:
@@ -94,7 +95,7 @@ def _exporters(exporters: list[dict[str, Any]]) -> Iterator[str]:
     columns = ["datagrams", "records", "missing", "sequence_gaps", "template_changes"]
     cells = [
         [
-            f"{one['exporter']} · {one['version']} · domain {one['domain']}",
+            f"{one['exporter'] or UNNAMED} · {one['version']} · domain {one['domain']}",
             *(count_words(one[name]) for name in columns),
         ]
         for one in exporters[:EXPORTERS]
@@ -103,7 +104,7 @@ def _exporters(exporters: list[dict[str, Any]]) -> Iterator[str]:
     yield card("What exporters sent", table(headings, cells), width="wide", aside=f"{len(exporters):,} in all")
     templates = [
         [
-            f"{one['exporter']} · {template['id']} · {', '.join(template['fields'])}",
+            f"{one['exporter'] or UNNAMED} · {template['id']} · {', '.join(template['fields'])}",
             duration_words(template["age_s"] * 1e9),
         ]
         for one in exporters[:EXPORTERS]

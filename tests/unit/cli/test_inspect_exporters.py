@@ -44,6 +44,8 @@ def test_exporters_with_what_they_said(path: str, capsys: pytest.CaptureFixture)
     assert "sampling: 1 in 100, said by options, 1 records" in printed
     assert r"interfaces: 5 up\x1b[31m" in printed and "\x1b" not in printed
     assert "template 256, 8 s old: sourceIPv4Address, destinationIPv4Address" in printed
+    fields = printed.partition("template 256")[2].partition("template 257")[0].splitlines()
+    assert len(fields) > 1 and max(map(len, fields)) <= 110  # long lists of fields are broken
     assert "options template 257" in printed
 
 
@@ -64,7 +66,9 @@ def test_version_5_has_fields_of_its_own_and_no_templates(tmp_path: Path, capsys
     page = tmp_path / "page.html"
     assert run(["inspect", str(tmp_path / "v5.bin"), "--exporters", "--html", str(page)]) == 0
     printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) < 110
     assert "NetFlow v5" in printed and "template 5" not in printed
+    assert "- · NetFlow v5 · domain 0" in page.read_text() and "None" not in page.read_text()
     assert "What exporters sent" in page.read_text() and "Templates" not in page.read_text()
 
 
