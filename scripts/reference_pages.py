@@ -67,7 +67,7 @@ def settings_page() -> str:
         "# Settings\n",
         NOTICE,
         "Defaults, then `--config FILE` (TOML), then each `--set NAME=VALUE`; the later wins. `flowlore config` prints",
-        "them all. In Python they are frozen dataclasses: `PipelineConfig(meter=MeterSettings(idle_timeout_s=30))`.\n",
+        'them all. In Python: `flowlore.read("office.pcap", settings={"meter.idle_timeout_s": 30})`.\n',
     ]
     described = {item.path: item for item in all_settings(PipelineConfig)}
     for group in dict.fromkeys(path.rpartition(".")[0] for path in described):

@@ -71,6 +71,30 @@ def settings_from(cls: type[S], values: Mapping[str, Any]) -> S:
     return cast(S, _build(cls, values, (), cls))
 
 
+def settings_given(cls: type[S], given: "S | Mapping[str, Any] | None") -> S:
+    """What a caller gave: nothing, settings, or values by name, nested or dotted: `{"meter.idle_timeout_s": 30}`."""
+    if given is None:
+        return cls()
+    if isinstance(given, Settings):
+        return given
+    if not isinstance(given, Mapping):
+        raise SettingError(
+            f"settings: `{given!r}` is neither settings nor values by name",
+            hint='for example `settings={"meter.idle_timeout_s": 30}`',
+        )
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        *groups, leaf = str(name).split(".")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {})
+        if isinstance(value, Mapping):
+            place.setdefault(leaf, {}).update(value)
+        else:
+            place[leaf] = value
+    return settings_from(cls, values)
+
+
 def settings_values(settings: Settings) -> dict[str, Any]:
     """The resolved values as nested dictionaries of plain JSON types."""
     return {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from flowlore.config import PipelineConfig
 from flowlore.errors import SettingError
 from flowlore.settings import (
     Settings,
@@ -14,6 +15,7 @@ from flowlore.settings import (
     read_settings,
     setting,
     settings_from,
+    settings_given,
     settings_hash,
     settings_values,
 )
@@ -176,3 +178,16 @@ def test_every_setting_is_described() -> None:
     assert described["reading.tunnels"].choices == ("inner", "outer")
     assert described["reading.map_file"].type == "a path or unset"
     assert described["reading.scale"].default == {}
+
+
+@pytest.mark.parametrize("given", [{"meter.idle_timeout_s": 7}, {"meter": {"idle_timeout_s": 7}}])
+def test_settings_may_be_given_as_values_by_name(given: dict[str, object]) -> None:
+    assert settings_given(PipelineConfig, given) == read_settings(PipelineConfig, overrides=["meter.idle_timeout_s=7"])
+    assert settings_given(PipelineConfig, None) == PipelineConfig()
+
+
+def test_what_is_no_settings_is_told() -> None:
+    with pytest.raises(SettingError, match="neither settings nor values"):
+        settings_given(PipelineConfig, 1)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="idle_timeout_s"):
+        settings_given(PipelineConfig, {"meter.idle_timout_s": 7})

@@ -89,6 +89,9 @@ class Flows:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("flows are columns, not rows: use `flows.to_polars().iter_rows(named=True)`, or `to_batches`")
+
     def __getitem__(self, wanted: Any) -> Any:
         """`flows["bytes_fwd"]` is a column; `flows[10:20]` and `flows[mask]` are flows. A null in a mask is no."""
         if isinstance(wanted, str):
@@ -109,10 +112,11 @@ class Flows:
             batches = [keep(batch) for batch in self._table.to_batches()]
         return Flows(pa.Table.from_batches(batches, schema=self._table.schema), self.account)
 
-    def select(self, columns: Sequence[str]) -> Flows:
-        """Only these columns, in this order."""
+    def select(self, columns: str | Sequence[str]) -> Flows:
+        """Only these columns, in this order; a single name is one column."""
+        columns = [columns] if isinstance(columns, str) else list(columns)
         self._check_columns(columns)
-        return Flows(self._table.select(list(columns)), self.account)
+        return Flows(self._table.select(columns), self.account)
 
     def sort(self) -> Flows:
         """By `start`, `flow_id` and `part`, the order in which equal flows make an equal table; nulls last."""
@@ -188,7 +192,7 @@ class Flows:
     def _mask(self, wanted: Any) -> Any:
         if not isinstance(wanted, pa.Array | pa.ChunkedArray):
             to_arrow = getattr(wanted, "to_arrow", None)  # a polars series
-            wanted = to_arrow() if to_arrow else pa.array(np.asarray(wanted))
+            wanted = to_arrow() if to_arrow else pa.array(np.atleast_1d(np.asarray(wanted)))
         if not pa.types.is_boolean(wanted.type):
             raise TypeError("flows are chosen by a column's name, a slice or a mask of booleans")
         if len(wanted) != len(self):

@@ -5,7 +5,7 @@ import difflib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +33,12 @@ def gather_inputs(paths: PathLike | Sequence[PathLike]) -> list[Input]:
     and whatever is not a regular file are passed over. A file of no bytes that was named is an error; one in a folder
     stays in the list, so that it is counted. The same file twice is an error, for its packets would count twice.
     """
-    asked = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    asked = [paths] if isinstance(paths, str | os.PathLike) else list(paths) if isinstance(paths, Iterable) else [paths]
+    for path in asked:
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(
+                f"inputs: `{path!r}` is no path", hint="name a file, a folder, or `-`; bytes in memory go into a file"
+            )
     if not asked:
         raise InputError("inputs: no path was given", hint="name a file, a folder, or `-` for standard input")
     found: list[Input] = []

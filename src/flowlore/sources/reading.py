@@ -1,7 +1,7 @@
 """The way in: any paths → the flow table, each input read by the source that recognises its content."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ..errors import OutputError, SettingError, UnrecognisedInput
 from ..flows.table import Flows
+from ..settings import settings_given
 from . import SOURCES
 from .inputs import PathLike, gather_inputs
 from .metering import CountedInput
@@ -22,11 +23,11 @@ READING_ORDER = ("packets", "netflow", "sflow")  # the rest follow by name
 def read(
     paths: PathLike | Sequence[PathLike],
     *,
-    settings: SourceSettings | None = None,
+    settings: SourceSettings | Mapping[str, Any] | None = None,
     where: str | None = None,
-    asn: Path | None = None,
-    geo: Path | None = None,
-    state: Path | None = None,
+    asn: str | Path | None = None,
+    geo: str | Path | None = None,
+    state: str | Path | None = None,
     last: bool = False,
 ) -> Flows:
     """All flows of all paths, in order of start. What was recognised and skipped is in `.account`."""
@@ -38,21 +39,23 @@ def read(
 def scan(
     paths: PathLike | Sequence[PathLike],
     *,
-    settings: SourceSettings | None = None,
+    settings: SourceSettings | Mapping[str, Any] | None = None,
     where: str | None = None,
-    asn: Path | None = None,
-    geo: Path | None = None,
-    state: Path | None = None,
+    asn: str | Path | None = None,
+    geo: str | Path | None = None,
+    state: str | Path | None = None,
     last: bool = False,
 ) -> "Scan":
     """The same in bounded memory: iterate over the batches, in the order in which flows end.
 
-    `where` is a DuckDB expression on one row. `asn` and `geo` are MMDB files that fill in AS numbers and countries.
+    `settings` may be values by name, `{"meter.idle_timeout_s": 30}`. `where` is a DuckDB expression on one row. `asn`
+    and `geo` are MMDB files that fill in AS numbers and countries.
     `state` is a file that holds the flows still open: it is taken up where it exists, and written at the end in place
     of ending them, so that a capture that is cut in two gives the same flows in two calls. In the `last` call they end
     as ever, and the file is removed.
     """
-    settings = settings or SourceSettings()
+    settings = settings_given(SourceSettings, settings)
+    state = None if state is None else Path(state)
     inputs = [CountedInput(item) for item in gather_inputs(paths)]
     asked = [paths] if isinstance(paths, str | os.PathLike) else paths
     chosen, passed_over = recognise_inputs(inputs, settings, named={os.fspath(path) for path in asked})
@@ -75,8 +78,8 @@ class Scan:
         settings: SourceSettings,
         *,
         where: str | None,
-        asn: Path | None,
-        geo: Path | None,
+        asn: str | Path | None,
+        geo: str | Path | None,
         state: Path | None,
         last: bool,
     ) -> None:

@@ -96,3 +96,15 @@ def test_repr_shows_the_first_rows(make_flows):
     assert "10.0.0.1" in repr(flows)
     assert "<table" in flows._repr_html_()
     assert "Flows: 2 rows, 1 columns" in repr(flows[:2].select(["payload_fwd"]))
+
+
+def test_a_single_name_is_one_column(make_flows) -> None:
+    assert Flows(make_flows([0])).select("start").column_names == ["start"]
+
+
+def test_flows_are_no_list_of_rows(make_flows) -> None:
+    flows = Flows(make_flows([0]))
+    with pytest.raises(TypeError, match="a slice or a mask"):
+        flows[0]
+    with pytest.raises(TypeError, match="iter_rows"):
+        list(flows)

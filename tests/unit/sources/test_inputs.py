@@ -224,3 +224,9 @@ def test_a_remote_file_says_which_package_it_needs(monkeypatch):
         gather_inputs("s3://bucket/x.pcap")
     with pytest.raises(MissingDependency, match=r"hint: `pip install aiohttp requests`"):
         gather_inputs("https://example.org/x.pcap")
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [None], [b"x", 3]])
+def test_what_is_no_path_is_told(wrong: object) -> None:
+    with pytest.raises(InputError, match="is no path"):
+        gather_inputs(wrong)  # type: ignore[arg-type]
