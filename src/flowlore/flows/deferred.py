@@ -2,6 +2,8 @@
 
 Numba makes machine code of every function with all that it calls. For a part that only other kernels call, that is work
 for nothing. Each part is optimised as ever, so what the kernels become is the same.
+
+This leans on names that Numba keeps to itself. Where another release has them no more, parts compile as all else does.
 """
 
 import re
@@ -16,9 +18,19 @@ codegen: Any = typed_codegen  # their methods have no types
 compiler: Any = typed_compiler
 
 _ENVIRONMENT = "_ZN08NumbaEnv"  # how Numba's variables begin that hold a function's surroundings
+_Library: Any = getattr(codegen, "JITCodeLibrary", object)
+_OF_LIBRARY = (  # what a library must have
+    "_codegen",
+    "_final_module",
+    "_finalize_final_module",
+    "_finalized",
+    "_get_module_for_linking",
+    "_shared_module",
+    "enable_object_caching",
+)
 
 
-class _PartLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
+class _PartLibrary(_Library):  # type: ignore[misc]
     """The code of one part and of all that it calls, for other libraries to take in."""
 
     _final_module: Any
@@ -41,11 +53,24 @@ class PartCompiler(compiler.Compiler):  # type: ignore[misc]
     state: Any
 
     def compile_extra(self, func: Callable[..., object]) -> Any:
-        self.state.library = _PartLibrary(self.state.targetctx.codegen(), func.__qualname__)
-        self.state.library.enable_object_caching()
+        library = _new_library(self.state, func.__qualname__)
+        if library is not None:
+            self.state.library = library
+            library.enable_object_caching()
         return super().compile_extra(func)
 
 
+def _new_library(state: Any, name: str) -> Any:
+    """A library for one part, or None where this Numba keeps its own in another way."""
+    try:
+        library = _PartLibrary(state.targetctx.codegen(), name)
+    except (AttributeError, TypeError):
+        return None
+    can_give_empty = hasattr(getattr(library, "_codegen", None), "_create_empty_module")
+    return library if can_give_empty and all(hasattr(library, known) for known in _OF_LIBRARY) else None
+
+
 def _empty_variable(name: str) -> str:
+    """Eight empty bytes: a number, for how a pointer is written changes between releases of LLVM."""
     quoted = re.sub(r'["\\]', lambda found: f"\\{ord(found[0]):02x}", name)
-    return f'@"{quoted}" = common global ptr null, align 8'
+    return f'@"{quoted}" = common global i64 0, align 8'
