@@ -20,6 +20,7 @@ from ..flows.compiled import compiled
 from ..sources.packets.layout import Bytes, Records
 from ..sources.packets.live import LiveCapture
 from ..sources.packets.settings import PacketSettings
+from .machine import die_with_parent
 
 _BLOCK_BYTES = 32  # of an enhanced packet block without its frame
 
@@ -70,7 +71,7 @@ def capture(
             if need > len(out):
                 out = np.empty(need, np.uint8)
             used = pack_blocks(chunk.data, chunk.frames, out)
-            file.write(out[:used].data)
+            _write(file, out[:used].data)
             written += used
         received = live.frames_read
         dropped = live.notes["kernel-drops"]
@@ -78,6 +79,12 @@ def capture(
         statistics += _option(4, struct.pack("<Q", received + dropped)) + _option(5, struct.pack("<Q", dropped))
         written += _write_block(file, 5, statistics + _option(0, b""))
     return {"packets": received, "dropped": dropped, "bytes": written}
+
+
+def _write(file: IO[bytes], block: memoryview) -> None:
+    """All of it: a disk that is nearly full takes a part, and says why only when it is asked for the rest."""
+    while block:
+        block = block[file.write(block) :]
 
 
 def _write_head(file: IO[bytes], name: str, snap_bytes: int) -> int:
@@ -104,6 +111,7 @@ def _compile() -> None:
 
 
 def main() -> None:
+    die_with_parent()
     spec = json.loads(Path(sys.argv[1]).read_text())
     is_over = False
 

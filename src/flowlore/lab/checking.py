@@ -8,7 +8,7 @@ from .cast import cast_of
 from .machine import missing_programs, probe, require_machine, run
 from .performer import made
 from .scenario import read_scenario
-from .world import PREFIX
+from .world import PREFIX, STATE, claim, take_away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,14 @@ def check_machine(scenario: str | None = None) -> MachineReport:
     """Try the kernel in a namespace of its own, and look for programs."""
     require_machine()
     wanted = _wanted(scenario)
-    space = f"{PREFIX}{os.getpid():x}-check"
-    run("ip", "netns", "add", space)
+    run_id = f"{os.getpid():x}"
     try:
+        claim(run_id, STATE / run_id)
+        space = f"{PREFIX}{run_id}-check"
+        run("ip", "netns", "add", space)
         abilities = probe(space)
     finally:
-        run("ip", "netns", "delete", space)
+        take_away(run_id)
     missing = missing_programs(wanted)
     commands = {"debian": "apt install", "pypi": "pip install"}
     return MachineReport(

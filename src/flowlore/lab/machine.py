@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable
@@ -17,7 +18,10 @@ from .activity import Program
 T = TypeVar("T")
 
 NETNS = Path("/run/netns")
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+_ETC = Path("/etc/netns")  # where `ip netns exec` looks for files of a namespace
+_NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000  # CLONE_NEWNET, CLONE_NEWNS
+_BIND, _PRIVATE, _DETACH = 0x1000, 0x4000 | 1 << 18, 2  # MS_BIND, MS_REC | MS_PRIVATE, MNT_DETACH
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _TOOLS = {"ip": "iproute2", "tc": "iproute2", "iptables": "iptables", "ip6tables": "iptables"}
 
 
@@ -101,24 +105,42 @@ def call_inside(namespace: str, function: Callable[[], T]) -> T:
     results: list[T] = []
     failures: list[BaseException] = []
 
-    def enter() -> None:
+    def call() -> None:
         try:
-            descriptor = os.open(NETNS / namespace, os.O_RDONLY)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NETWORK):
-                    raise OSError(ctypes.get_errno(), f"namespace `{namespace}` cannot be entered")
-            finally:
-                os.close(descriptor)
+            _enter_network(namespace)
             results.append(function())
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=enter)  # a namespace belongs to a thread, and this one ends here
+    thread = threading.Thread(target=call)  # a namespace belongs to a thread, and this one ends here
     thread.start()
     thread.join()
     if failures:
         raise failures[0]
     return results[0]
+
+
+def enter(namespace: str) -> None:
+    """Move this process into a namespace for good, with its files of /etc and its /sys, as `ip netns exec` does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _enter_network(namespace)
+    _must(libc.unshare(_NEW_MOUNTS), "mounts cannot be made apart")
+    _must(libc.mount(b"none", b"/", None, _PRIVATE, None), "mounts cannot be made private")
+    libc.umount2(b"/sys", _DETACH)
+    libc.mount(namespace.encode(), b"/sys", b"sysfs", 0, None)
+    for path in (_ETC / namespace).glob("*"):
+        target = Path("/etc", path.name)
+        if target.exists():
+            bound = libc.mount(bytes(path), bytes(target.resolve()), None, _BIND, None)
+            _must(bound, f"`{target}` cannot be laid over")
+
+
+def die_with_parent() -> None:
+    """From now on the kernel ends this process when its parent is gone. A change of user or group takes that back."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def run(*command: str, feed: str = "") -> str:
@@ -141,6 +163,20 @@ def run_quietly(*command: str) -> subprocess.CompletedProcess[str]:
 def works(*command: str) -> bool:
     """Whether a tool succeeds."""
     return run_quietly(*command).returncode == 0
+
+
+def _enter_network(namespace: str) -> None:
+    descriptor = os.open(NETNS / namespace, os.O_RDONLY)
+    try:
+        entered = ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NETWORK)
+        _must(entered, f"namespace `{namespace}` cannot be entered")
+    finally:
+        os.close(descriptor)
+
+
+def _must(result: int, words: str) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), words)
 
 
 def _has(program: Program) -> bool:

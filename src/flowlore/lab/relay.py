@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from .machine import call_inside
+from .machine import call_inside, die_with_parent
 
 _TUNSETIFF = 0x400454CA
 _TAP, _NO_PACKET_INFORMATION = 0x0002, 0x1000
@@ -93,6 +93,7 @@ def relay_frames(directions: dict[int, Direction]) -> None:
 
 
 def main() -> None:
+    die_with_parent()
     spec = json.loads(Path(sys.argv[1]).read_text())
     chance = random.Random(spec["seed"])
     directions: dict[int, Direction] = {}

@@ -1,5 +1,6 @@
 """A whole run: the world, its services, the timetable, captures and truth; its folder appears when it is whole."""
 
+import contextlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from .activity import Place
 from .cast import Cast, Part, cast_of
 from .labels import Connection, Doing, connections_of, write_labels
 from .machine import call_inside, missing_programs, raise_missing, require_machine
-from .processes import Processes
+from .processes import Processes, Troupe, last_words
 from .record import described_run
 from .scenario import Scenario
 from .truth import Ends, Witness
@@ -92,6 +93,7 @@ def run_scenario(
         report.seconds = time.monotonic() - began
         record = described_run(scenario, world, cast, vars(report))
         (work / "out" / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+        _check_output(output, overwrite)  # another run may have been faster
         if output.exists():
             shutil.rmtree(output)
         (work / "out").rename(output)
@@ -109,10 +111,11 @@ class _Stage:
         self.folders = world.work / "roles"
         self.shared = world.work / "shared"
         self.doings: dict[int, Doing] = {}
-        self.processes = Processes(world)
+        self.captures = Processes(world)
         self.rng = random.Random(world.scenario.clock.seed)
         for folder in (self.out / "capture", self.folders, self.shared):
             folder.mkdir(parents=True)
+        self.troupe = Troupe(self.folders)
         self.places = tuple(self._place(part) for part in cast.services)
 
     def play(self, output: Path) -> RunReport:
@@ -120,24 +123,26 @@ class _Stage:
         resolvers = [place for place in self.places if place.service == "dns"]
         self.world.set_resolver(tuple(address for place in resolvers[:1] for address in place.addresses[:1]))
         witness = Witness()
-        for name in self.world.nodes:
-            router = scenario.routers.get(name)
-            translates = router is not None and router.nat_towards is not None
-            witness.watch(name, self.world.space(name), translates=translates)
-        witness.start()
-        try:
+        with contextlib.ExitStack() as ending:
+            ending.callback(witness.stop)
+            ending.callback(self.captures.kill)
+            ending.callback(self.troupe.kill)
+            for name in self.world.nodes:
+                router = scenario.routers.get(name)
+                translates = router is not None and router.nat_towards is not None
+                witness.watch(name, self.world.space(name), translates=translates)
+            witness.start()
             self.tell("starting captures")
             captures = self._start_captures()
             self.tell(f"starting {len(self.cast.services)} services")
+            needs = [need.name for need in self.cast.needs if need.origin == "pypi"]
+            self.troupe.begin([part.name for part in (*self.cast.services, *self.cast.parts)], needs)
             self._start_services()
             self.tell(f"playing {scenario.real_s:.0f} s of {len(self.cast.parts)} parts")
             failed = self._perform()
-            self.processes.stop("service", grace_s=_GRACE_S)
+            self.troupe.stop("service", grace_s=_GRACE_S)
             time.sleep(0.5)
-            self.processes.stop("capture", grace_s=15)
-        finally:
-            self.processes.kill()
-            witness.stop()
+            self.captures.stop(grace_s=15)
         counts = {name: self._counts(name) for name in captures}
         connections = self._as_names_are_asked(connections_of(witness.opened, self.doings), resolvers)
         with (self.out / "truth.jsonl").open("w") as file:
@@ -174,14 +179,15 @@ class _Stage:
         path = self.folders / f"capture-{name}.json"
         counts = self.folders / f"counts-{name}.json"
         path.write_text(json.dumps({**spec, "file": str(self.out / file), "counts": str(counts)}))
-        self.processes.start_module("capture", name, self.world.space(SWITCH), "capture", path, wait=True)
+        self.captures.start_module(name, self.world.space(SWITCH), "capture", path)
 
     def _counts(self, name: str) -> dict[str, int]:
         try:
             counts: dict[str, int] = json.loads((self.folders / f"counts-{name}.json").read_text())
         except OSError:
+            log = self.folders / f"capture-{name}.log"
             raise OutputError(
-                f"lab: the capture `{name}` ended early: {self.processes.last_words(name)}",
+                f"lab: the capture `{name}` ended early: {last_words(log)}",
                 hint="is the disk full? A smaller `snap_bytes` needs less",
             ) from None
         return counts
@@ -192,11 +198,11 @@ class _Stage:
         deadline = time.monotonic() + _READY_S
         for part in self.cast.services:
             while not _listens(self.world.space(part.host), part.role.transport, part.role.port):
-                ended = self.processes.has_ended(part.instance)
+                ended = self.troupe.has_ended(part.instance)
                 if ended or time.monotonic() > deadline:
                     raise FlowloreError(
                         f"lab: service `{part.name}` of `{part.host}` {'ended' if ended else 'does not listen'} "
-                        f"(port {part.role.port}): {self.processes.last_words(part.instance)}",
+                        f"(port {part.role.port}): {last_words(self.folders / f'{part.instance}.log')}",
                         hint="two services of one host may want the same port; else leave it out of the scenario",
                     )
                 time.sleep(0.05)
@@ -205,7 +211,7 @@ class _Stage:
         """Activities by the timetable; gives how many actions of each failed."""
         scenario = self.world.scenario
         faster = scenario.clock.time_compression
-        begin = time.monotonic() + 1.0 + 0.1 * len(self.cast.parts)
+        begin = time.monotonic() + 1.0 + 0.01 * len(self.cast.parts)
         for part in self.cast.parts:
             plan = part.plan
             assert plan is not None
@@ -214,16 +220,16 @@ class _Stage:
             bounds = {name: getattr(plan, name) for name in ("action_s", "actions", "packets", "packets_per_s")}
             self._start_part(part, {**times, **bounds, "habit": plan.habit, "every_s": plan.every_s / faster})
         end = begin + scenario.real_s
-        while time.monotonic() < end + _GRACE_S and self.processes.any_runs("activity"):
-            self.processes.check("capture")
+        while time.monotonic() < end + _GRACE_S and self.troupe.any_runs("activity"):
+            self.captures.check()
             time.sleep(0.2)
-        self.processes.stop("activity", grace_s=1.0)
+        self.troupe.stop("activity", grace_s=1.0)
         failed: Counter[str] = Counter()
         for part in self.cast.parts:
             done = self.folders / part.instance / "done.json"
             if done.exists():
                 failed[part.name] += json.loads(done.read_text())["failed"]
-            elif self.processes.has_failed(part.instance):
+            elif self.troupe.has_failed(part.instance):
                 failed[f"{part.name} (never ran)"] += 1
         return {name: count for name, count in failed.items() if count}
 
@@ -259,7 +265,7 @@ class _Stage:
         spec = folder.with_name(f"{part.instance}.json")
         spec.write_text(json.dumps({"role": part.name, "group": group, "scene": scene, "plan": plan}))
         kind = "service" if is_service else "activity"
-        self.processes.start_module(kind, part.instance, self.world.space(part.host), "performer", spec)
+        self.troupe.start(kind, part.instance, self.world.space(part.host), spec)
 
     def _is_used(self, place: Place, part: Part) -> bool:
         wanted = part.plan is not None and part.plan.to

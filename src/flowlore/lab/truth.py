@@ -91,7 +91,8 @@ class Witness:
     def stop(self) -> None:
         """What was sent before is still heard."""
         self._is_over.set()
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
         for _, _, listener in self._sockets.values():
             listener.close()
         self._poll.close()

@@ -24,6 +24,7 @@ PREFIX = "flowlore-lab-"  # of every namespace and file that we make outside of 
 STATE = Path("/run/flowlore-lab")
 SWITCH = "switch"
 _ETC = Path("/etc/netns")
+_TRIES = 10
 _FIRST_HOST = 10  # the routers of a network have the addresses below
 _QUIET_SWITCH = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 
@@ -52,6 +53,7 @@ class World:
         self.wires: list[Wire] = []
         self.unmet: set[str] = set()  # what of the links this machine cannot do
         self.relay: subprocess.Popen[bytes] | None = None
+        self.keeper: subprocess.Popen[bytes] | None = None
         self.folder = STATE / self.run_id
         self.work = work  # everything that the run writes before it is whole
 
@@ -65,11 +67,10 @@ class World:
 
     def __enter__(self) -> "World":
         clean_up()
-        self.folder.mkdir(parents=True, mode=0o755)
-        self.work.mkdir(parents=True)
-        state = {"pid": os.getpid(), "started": _start_of(os.getpid()), "work": str(self.work.resolve())}
-        (self.folder / "state.json").write_text(json.dumps(state))
         try:
+            claim(self.run_id, self.work)
+            self._start_keeper()
+            self.work.mkdir(parents=True)
             self._build()
         except BaseException:
             self._take_away()
@@ -85,7 +86,22 @@ class World:
             self.relay.wait()
             if self.relay.stdout is not None:
                 self.relay.stdout.close()
-        _remove(self.run_id)
+        take_away(self.run_id)
+        if self.keeper is not None and self.keeper.stdin is not None:
+            self.keeper.stdin.close()
+            self.keeper.wait()
+
+    def _start_keeper(self) -> None:
+        """It outlives us, and whatever is sent to our terminal or our group."""
+        command = [sys.executable, "-m", "flowlore.lab.keeper", self.run_id]
+        self.keeper = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment_of_modules(),
+            start_new_session=True,
+        )
 
     def _build(self) -> None:
         run("ip", "netns", "add", self.space(SWITCH))
@@ -143,7 +159,14 @@ class World:
             spec.write_text(json.dumps({"seed": self.scenario.clock.seed, "wires": relayed}))
             with (self.folder / "relay.log").open("wb") as log:
                 command = [sys.executable, "-m", "flowlore.lab.relay", str(spec)]
-                self.relay = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+                self.relay = subprocess.Popen(
+                    command,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    env=environment_of_modules(),
+                    start_new_session=True,
+                )
             if not self.relay.stdout or not self.relay.stdout.readline():
                 raise FlowloreError(f"lab: the relay of links did not start: {(self.folder / 'relay.log').read_text()}")
 
@@ -240,28 +263,87 @@ class World:
         run("ip", "-n", self.space(node), "-batch", "-", feed="\n".join(lines) + "\n")
 
 
+def claim(run_id: str, work: Path) -> None:
+    """Say who makes the things that bear this name; from then on nobody else's `clean_up` takes them."""
+    pid = os.getpid()
+    state = {"pid": pid, "started": _start_of(pid), "work": str(work.resolve())}
+    unfinished = STATE / f".{run_id}"
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):  # whoever ends just now may take the empty folder away
+            unfinished.mkdir(parents=True, exist_ok=True, mode=0o755)
+            (unfinished / "state.json").write_text(json.dumps(state))
+            unfinished.rename(STATE / run_id)  # whole from the first moment
+            return
+    raise FlowloreError(f"lab: `{STATE}` cannot be written", hint="try again")
+
+
 def clean_up(*, everything: bool = False) -> list[str]:
     """Take away what killed runs left; with `everything`, of running ones too. Gives the names of what is gone."""
     gone = []
     for run_id in sorted(_known_runs()):
         if everything or not _is_alive(run_id):
-            gone += _remove(run_id)
+            gone += take_away(run_id)
     return gone
 
 
+def take_away(run_id: str) -> list[str]:
+    """End what runs in the namespaces of a run, and remove them and its files. Gives the names of what was there."""
+    spaces = sorted(path.name for path in NETNS.glob(f"{PREFIX}{run_id}-*"))
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        if _send_inside(spaces, kind):
+            time.sleep(0.2)
+    for space in spaces:
+        run_quietly("ip", "netns", "delete", space)
+    found = list(spaces)
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        work = Path(json.loads((STATE / run_id / "state.json").read_text())["work"])
+        if work.name.endswith(f"{PREFIX}{run_id}") and work.exists():
+            found.append(str(work))
+            shutil.rmtree(work, ignore_errors=True)
+            if work.exists():  # somebody still wrote into it
+                return found
+    for folder in [*_ETC.glob(f"{PREFIX}{run_id}-*"), STATE / run_id, STATE / f".{run_id}"]:
+        if folder.exists():
+            found.append(str(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (_ETC, STATE):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return found
+
+
+def environment_of_modules() -> dict[str, str]:
+    """For modules of ours that run as processes: no proxy of this machine, and the package that we are."""
+    kept = {key: one for key, one in os.environ.items() if not key.lower().endswith("_proxy")}
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _send_inside(spaces: list[str], kind: signal.Signals) -> bool:
+    sent = False
+    for space in spaces:
+        for pid in run_quietly("ip", "netns", "pids", space).stdout.split():
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                os.kill(int(pid), kind)
+                sent = True
+    return sent
+
+
 def _known_runs() -> set[str]:
-    runs = {path.name for path in STATE.glob("*") if path.is_dir()}
+    runs = {path.name.removeprefix(".") for path in STATE.glob("*") if path.is_dir()}
     for folder in (NETNS, _ETC):
         runs |= {path.name.removeprefix(PREFIX).partition("-")[0] for path in folder.glob(f"{PREFIX}*")}
     return runs
 
 
 def _is_alive(run_id: str) -> bool:
-    try:
-        state = json.loads((STATE / run_id / "state.json").read_text())
-        return bool(_start_of(int(state["pid"])) == state["started"])
-    except (OSError, ValueError, KeyError):
-        return False
+    for folder in (STATE / run_id, STATE / f".{run_id}"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = json.loads((folder / "state.json").read_text())
+            return bool(_start_of(int(state["pid"])) == state["started"])
+    with contextlib.suppress(ValueError):  # it has just begun, and has not said so yet
+        return (STATE / f".{run_id}").exists() and bool(_start_of(int(run_id, 16)))
+    return False
 
 
 def _start_of(pid: int) -> str:
@@ -270,33 +352,6 @@ def _start_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
-
-
-def _remove(run_id: str) -> list[str]:
-    spaces = sorted(path.name for path in NETNS.glob(f"{PREFIX}{run_id}-*"))
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        killed = False
-        for space in spaces:
-            for pid in run_quietly("ip", "netns", "pids", space).stdout.split():
-                with contextlib.suppress(ProcessLookupError, ValueError):
-                    os.kill(int(pid), kind)
-                    killed = True
-        if killed:
-            time.sleep(0.2)
-    for space in spaces:
-        run_quietly("ip", "netns", "delete", space)
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        work = Path(json.loads((STATE / run_id / "state.json").read_text())["work"])
-        if work.name.endswith(f"{PREFIX}{run_id}"):
-            shutil.rmtree(work, ignore_errors=True)
-    for folder in _ETC.glob(f"{PREFIX}{run_id}-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        _ETC.rmdir()
-    shutil.rmtree(STATE / run_id, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        STATE.rmdir()
-    return spaces
 
 
 def _nodes(scenario: Scenario) -> dict[str, Node]:

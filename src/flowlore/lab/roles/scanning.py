@@ -78,7 +78,18 @@ def _scan_nmap(scene: Scene, rng: Random, budget: Budget) -> None:
             return
         budget.actions += 1
         rate = max(1, int(budget.packets_per_s / 2))
-        words = ["nmap", "-n", "-Pn", rng.choice(("-sS", "-sT")), "--max-retries", "1", "--max-rate", str(rate)]
+        words = [
+            "nmap",
+            "-n",
+            "-Pn",
+            "--send-ip",
+            "--disable-arp-ping",
+            rng.choice(("-sS", "-sT")),
+            "--max-retries",
+            "1",
+            "--max-rate",
+            str(rate),
+        ]
         words += ["--top-ports", str(ports), "--host-timeout", f"{max(1, int(budget.seconds_left))}s"]
         words += ["-6"] if ":" in host else []
         run_program(scene, budget, [*words, host], seconds=60)
