@@ -202,7 +202,9 @@ def _act_by_plan(role: Any, scene: Scene, plan: dict[str, Any]) -> None:
         done += 1
         actions.write(json.dumps({"from_ns": began_ns, "to_ns": time.time_ns(), "error": words}) + "\n")
         at += gap_s(plan["habit"], plan["every_s"], rng)
-    Path("done.json").write_text(json.dumps({"actions": done, "failed": failed}))
+    spent = os.times()
+    cpu_s = spent.user + spent.system + spent.children_user + spent.children_system
+    Path("done.json").write_text(json.dumps({"actions": done, "failed": failed, "cpu_s": round(cpu_s, 3)}))
 
 
 if __name__ == "__main__":

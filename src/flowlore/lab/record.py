@@ -4,17 +4,22 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import shutil
 from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from .activity import Program
 from .cast import Cast
+from .labels import Doing
 from .machine import run_quietly
 from .scenario import Scenario
 from .world import World
 
 FORMAT = 1
 _HASH_LETTERS = 12
+_LOGS = ("access.log", "smb.log", "rsyncd.log", "dovecot.log", "programs.log")  # of services
 
 
 def described_run(scenario: Scenario, world: World, cast: Cast, report: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +37,30 @@ def described_run(scenario: Scenario, world: World, cast: Cast, report: dict[str
         "services": [{"host": part.host, "service": part.name, "port": part.role.port} for part in cast.services],
         "result": {name: one for name, one in report.items() if name != "folder"},
     }
+
+
+def keep_actions(folders: Path, doings: Iterable[Doing], path: Path) -> int:
+    """Everything that activities did, with its times, in one file in order of time; gives how many."""
+    found = []
+    for doing in doings:
+        own = folders / doing.instance / "actions.jsonl"
+        if own.is_file():
+            lines = own.read_text().splitlines()
+            found += [{**json.loads(line), **asdict(doing)} for line in lines if line.endswith("}")]
+    found.sort(key=lambda action: int(action["from_ns"]))
+    with path.open("w") as file:
+        file.writelines(json.dumps(action) + "\n" for action in found)
+    return len(found)
+
+
+def keep_logs(folders: Path, instances: Iterable[str], target: Path) -> None:
+    """What services wrote of their visitors, as `INSTANCE.LOG`."""
+    target.mkdir()
+    for instance in instances:
+        for name in _LOGS:
+            log = folders / instance / name
+            if log.is_file() and log.stat().st_size:
+                shutil.copyfile(log, target / f"{instance}.{name}")
 
 
 def _flowlore() -> str:

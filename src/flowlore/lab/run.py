@@ -18,8 +18,8 @@ from .cast import Cast, Part, cast_of
 from .labels import Connection, Doing, connections_of, write_labels
 from .machine import call_inside, missing_programs, raise_missing, require_machine
 from .processes import Processes, Troupe, last_words
-from .record import described_run
-from .scenario import Scenario
+from .record import described_run, keep_actions, keep_logs
+from .scenario import HOST_SIGN, Option, Scenario
 from .truth import Ends, Witness
 from .world import PREFIX, SWITCH, World
 
@@ -37,6 +37,7 @@ class RunReport:
     seconds: float = 0.0
     connections: int = 0
     label_rows: int = 0
+    actions: int = 0
     by_label: dict[str, int] = field(default_factory=dict)  # connections
     packets: dict[str, int] = field(default_factory=dict)  # by capture point
     dropped: dict[str, int] = field(default_factory=dict)  # by the kernel, by capture point
@@ -143,6 +144,8 @@ class _Stage:
             self.troupe.stop("service", grace_s=_GRACE_S)
             time.sleep(0.5)
             self.captures.stop(grace_s=15)
+        actions = keep_actions(self.folders, self.doings.values(), self.out / "actions.jsonl")
+        keep_logs(self.folders, [part.instance for part in self.cast.services], self.out / "logs")
         counts = {name: self._counts(name) for name in captures}
         connections = self._as_names_are_asked(connections_of(witness.opened, self.doings), resolvers)
         with (self.out / "truth.jsonl").open("w") as file:
@@ -158,6 +161,7 @@ class _Stage:
             dropped={name: one["dropped"] for name, one in counts.items()},
             unheard={name: count for name, count in witness.lost.items() if count},
             failed=failed,
+            actions=actions,
         )
 
     def _place(self, part: Part) -> Place:
@@ -260,12 +264,18 @@ class _Stage:
             "neighbours": neighbours,
             "resolver": resolver,
             "seed": self.rng.getrandbits(32),
-            "options": dict(part.options),
+            "options": {name: self._option(value) for name, value in part.options.items()},
         }
         spec = folder.with_name(f"{part.instance}.json")
         spec.write_text(json.dumps({"role": part.name, "group": group, "scene": scene, "plan": plan}))
         kind = "service" if is_service else "activity"
         self.troupe.start(kind, part.instance, self.world.space(part.host), spec)
+
+    def _option(self, value: Option) -> Option:
+        """`@NAME` is the address of that host."""
+        if isinstance(value, str) and value.startswith(HOST_SIGN):
+            return self.world.nodes[value.removeprefix(HOST_SIGN)].all_addresses[0]
+        return value
 
     def _is_used(self, place: Place, part: Part) -> bool:
         wanted = part.plan is not None and part.plan.to

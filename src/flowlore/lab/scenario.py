@@ -17,6 +17,7 @@ S = TypeVar("S", bound=Settings)
 Option = str | int | float | bool
 Habit = Literal["steady", "random", "bursts"]
 
+HOST_SIGN = "@"  # an option `@NAME` stands for the address of a host
 BURST = 4  # actions of a burst, on average
 
 
@@ -290,6 +291,9 @@ def _references(scenario: Scenario) -> Iterator[tuple[str, str, str, Mapping[str
         yield f"[hosts.{name}]", "network", host.network, scenario.networks
         if host.link is not None:
             yield f"[hosts.{name}]", "link", host.link, scenario.links
+    everyone = [*scenario.options.values(), *scenario.timetable_options]
+    for option in {str(one) for options in everyone for one in options.values() if str(one).startswith(HOST_SIGN)}:
+        yield "options", "host", option.removeprefix(HOST_SIGN), scenario.hosts
     for name, point in scenario.captures.items():
         yield f"[captures.{name}]", "network", point.network, scenario.networks
 
