@@ -1,4 +1,4 @@
-"""`flowlore lab run`, `lab scenarios`, `lab check` and `lab clean`."""
+"""`flowlore lab run`, `lab scenarios`, `lab check`, `lab verify` and `lab clean`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +126,38 @@ def clean(
         print(f"{len(gone)} namespaces taken away")
 
 
-WORDS: dict[str, Callable[..., None]] = {"run": run, "scenarios": scenarios, "check": check, "clean": clean}
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `lab run` made.")],
+    json: options.Json = False,
+) -> None:
+    """Check the labels of a run by a second way.
+
+    Labels say which process opened a connection. Beside them stand the logs of servers, payloads, names that were
+    asked for, and what activities wrote down.
+    """
+    from ..lab.verifying import verify_run
+    from .text import print_json, printable
+
+    found = verify_run(folder)
+    if json:
+        print_json(found.as_json())
+        return
+    print(
+        f"{found.flows:,} flows, {found.labelled:,} labelled, {found.checked:,} checked, {found.wrong:,} contradicted"
+    )
+    for way, (checked, wrong) in found.by_way.items():
+        print(f"{way:>12}  {checked:,} checked, {wrong:,} contradicted")
+    for example in found.examples:
+        print(f"  {printable(', '.join(f'{name} {value}' for name, value in example.items()))}")
+
+
+WORDS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "scenarios": scenarios,
+    "check": check,
+    "verify": verify,
+    "clean": clean,
+}
 
 app = typer.Typer(
     help="Make labelled traffic by real programs in namespaces.",
