@@ -37,11 +37,8 @@ _REQUESTS = tuple(
         (r"^PUT /upload/piece-", frozenset({"bulk-upload"})),
         (r"^PUT /upload/", frozenset({"web-upload"})),
         (r"^POST /login", frozenset({"web-guessing", "beacon"})),
-        (r"^GET /api\?since=", frozenset({"web-api"})),
-        (r"^GET /api\?\d+", frozenset({"http-flood"})),
-        (r"^GET /api ", frozenset({"beacon"})),
+        (r"^GET /api\b", frozenset({"web-api", "beacon", "http-flood"})),
         (r"^GET /(page|image)-\d+ ", _PAGES),
-        (r"^GET /\?0\.\d+", frozenset({"slow-http"})),
     )
 )
 # Applications that a payload of this kind can belong to. Kinds that are not here say nothing.
@@ -162,11 +159,12 @@ def _ways(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]:
         return row["server_name"] in names[host] or row["server_name"] == row["dst_ip"]
 
     def by_diary(row: Mapping[str, Any]) -> bool | None:
-        host = hosts.get(row["src_ip"])
-        known = actions.get(host or "")
-        if known is None or row["label"] in (BACKGROUND, "dns"):
+        """One of the two hosts was at it: the one that was asked may open a connection back, as TFTP and FTP do."""
+        ends = [hosts.get(row[name]) for name in ("src_ip", "dst_ip")]
+        known = [actions[host] for host in ends if host in actions]
+        if not known or None in ends or proxies & set(ends) or row["label"] in (BACKGROUND, "dns"):
             return None
-        spans = known.get(row["label"], ())
+        spans = [span for one in known for span in one.get(row["label"], ())]
         return any(first - SLACK_NS <= row["start_ns"] <= last + SLACK_NS for first, last in spans)
 
     return dict(zip(WAYS, (by_logs, by_payload, by_name, by_diary), strict=True))
