@@ -4,7 +4,7 @@ A role never opens a namespace or writes a label. The run starts it in a process
 host and under a group id of its own; the kernel then tells which process opened which connection (see `truth.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,6 +20,14 @@ class Program:
     name: str  # the command, or the Python module
     package: str  # of Debian, or of PyPI
     origin: Literal["debian", "pypi"] = "debian"
+
+
+def commands_for(programs: Iterable[Program]) -> list[str]:
+    """What to type to get them: a command for Debian, one for PyPI."""
+    programs = list(programs)
+    debian = sorted({one.package for one in programs if one.origin == "debian"})
+    commands = [f"apt-get install {' '.join(debian)}"] if debian else []
+    return commands + (["pip install 'flowlore[lab]'"] if any(one.origin == "pypi" for one in programs) else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,8 @@ class Service(Protocol):
     port: int
     transport: Literal["tcp", "udp"]
     needs: tuple[Program, ...]
+    offers: str  # the name by which activities ask for it; its own where empty
+    application: str  # of connections that it opens itself; its name where empty
 
     def run(self, scene: Scene) -> None:
         """Serve until the process is told to end."""

@@ -22,6 +22,7 @@ from ..sources.packets.live import LiveCapture
 from ..sources.packets.settings import PacketSettings
 from .machine import die_with_parent
 
+_NICENESS = -10  # frames are lost when this waits for its turn
 _BLOCK_BYTES = 32  # of an enhanced packet block without its frame
 
 
@@ -112,6 +113,7 @@ def _compile() -> None:
 
 def main() -> None:
     die_with_parent()
+    os.nice(_NICENESS)
     spec = json.loads(Path(sys.argv[1]).read_text())
     is_over = False
 

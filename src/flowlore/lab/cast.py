@@ -21,6 +21,11 @@ class Part:
     options: Mapping[str, Option]
     instance: str
 
+    @property
+    def port(self) -> int:
+        """Where a service listens: the option `port`, else the usual one."""
+        return int(self.options.get("port", self.role.port))
+
 
 class Cast:
     """Everything that runs. `leave_out` takes away what lacks its programs, and what then lacks its service."""
@@ -56,9 +61,8 @@ class Cast:
 
     def _serves(self, service: str, part: Part) -> bool:
         wanted = self.scenario.matching(part.plan.to) if part.plan is not None and part.plan.to else None
-        return any(
-            one.name == service and (wanted is None or one.host in wanted or service == "dns") for one in self.services
-        )
+        everyone = wanted is None or service == "dns"
+        return any(offered(one.role) == service and (everyone or one.host in (wanted or ())) for one in self.services)
 
     def check(self) -> None:
         """Every activity has a service to use, and every service a port of its own."""
@@ -72,14 +76,25 @@ class Cast:
                     )
         taken: dict[tuple[str, str, int], str] = {}
         for part in self.services:
-            key = (part.host, part.role.transport, part.role.port)
+            given = part.options.get("port", part.role.port)
+            if not isinstance(given, int) or not 0 < given < 65_536:
+                raise SettingError(
+                    f"lab: {self.scenario.place}: [hosts.{part.host}.options]: `port` is {given!r}",
+                    hint="a number from 1 to 65535",
+                )
+            key = (part.host, part.role.transport, part.port)
             if key in taken:
                 raise SettingError(
                     f"lab: {self.scenario.place}: [hosts.{part.host}]: `{taken[key]}` and `{part.name}` both want "
-                    f"{part.role.transport} port {part.role.port}",
-                    hint="give one of them to another host",
+                    f"{part.role.transport} port {part.port}",
+                    hint="give one of them to another host, or another `port` in the options of the host",
                 )
             taken[key] = part.name
+
+
+def offered(service: Any) -> str:
+    """What activities ask for: several programs may do the same."""
+    return str(getattr(service, "offers", "") or service.name)
 
 
 def cast_of(scenario: Scenario) -> Cast:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
-from .activity import Program
+from .activity import Program, commands_for
 from .cast import cast_of
 from .machine import missing_programs, probe, require_machine, run
 from .performer import made
@@ -45,12 +45,11 @@ def check_machine(scenario: str | None = None) -> MachineReport:
     finally:
         take_away(run_id)
     missing = missing_programs(wanted)
-    commands = {"debian": "apt install", "pypi": "pip install"}
     return MachineReport(
         shaping=abilities.shaping,
         truth=abilities.truth,
         missing={one.name: sorted(wanted[one]) for one in missing},
-        install={one.name: f"{commands[one.origin]} {one.package}" for one in missing},
+        install={one.name: commands_for([one])[0] for one in missing},
     )
 
 

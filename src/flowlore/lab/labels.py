@@ -11,6 +11,7 @@ from .truth import ICMP, ICMPV6, Ends, Opened
 
 BACKGROUND = "background"
 _EARLIER_NS = 2_000_000_000  # the kernel's word may come this much after the packet
+_SOON_NS = 30_000_000_000  # the kernel forgets a connection that nobody answers after this
 _PORTLESS = (ICMP, ICMPV6)
 _COLUMNS = ("src_ip", "dst_ip", "src_port", "dst_port", "protocol", "from", "to", "label", "label_source")
 
@@ -51,10 +52,12 @@ class Connection:
 def connections_of(opened: Iterable[Opened], doings: Mapping[int, Doing]) -> list[Connection]:
     """Every connection once, in order of time.
 
+    The kernel calls every packet new until one is answered: those of one sender that follow soon are one connection.
     A server that goes on speaking after the kernel forgot a connection, and an ICMP error, belong to who opened it.
     """
     found: list[Connection] = []
     latest: dict[Ends, Connection] = {}  # by both directions
+    heard_ns: dict[Ends, int] = {}
     translations = []
     for one in sorted(opened, key=lambda one: one.time_ns):
         if one.translated is not None:
@@ -68,10 +71,14 @@ def connections_of(opened: Iterable[Opened], doings: Mapping[int, Doing]) -> lis
             before = latest.get(one.ends)
             if before is not None:
                 continue
+        elif one.time_ns - heard_ns.get(one.ends, -_SOON_NS) < _SOON_NS and latest[one.ends].doing == doing:
+            heard_ns[one.ends] = one.time_ns
+            continue
         connection = Connection(time_ns=one.time_ns, node=one.node, ends=one.ends, doing=doing)
         found.append(connection)
         if one.caused_by is None:
             latest[one.ends] = latest[one.ends.turned()] = connection
+            heard_ns[one.ends] = one.time_ns
     return sorted([*found, *_translated(translations, found)], key=lambda one: one.time_ns)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import FlowloreError, MissingDependency
-from .activity import Program
+from .activity import Program, commands_for
 
 T = TypeVar("T")
 
@@ -84,14 +84,9 @@ def raise_missing(programs: Iterable[Program], why: str = "") -> None:
     """Name what is missing and the commands that bring it."""
     programs = list(programs)
     names = ", ".join(f"`{one.name}`" for one in programs)
-    commands = [
-        f"{command} {' '.join(sorted({one.package for one in programs if one.origin == origin}))}"
-        for origin, command in (("debian", "apt install"), ("pypi", "pip install"))
-        if any(one.origin == origin for one in programs)
-    ]
     verb = "is" if len(programs) == 1 else "are"
     raise MissingDependency(
-        f"lab: {names} {verb} not installed{why}", hint=f"`{'`, `'.join(commands)}`, or `--skip-missing`"
+        f"lab: {names} {verb} not installed{why}", hint=f"`{'`, `'.join(commands_for(programs))}`, or `--skip-missing`"
     )
 
 

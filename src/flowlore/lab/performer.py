@@ -22,6 +22,7 @@ from .machine import die_with_parent, enter
 from .scenario import BURST
 
 _SIGNALS = {"end": signal.SIGTERM, "kill": signal.SIGKILL}
+_NICENESS = 5  # of activities: who serves, forwards and captures comes first
 
 
 def main() -> None:
@@ -175,33 +176,38 @@ def gap_s(habit: str, every_s: float, rng: random.Random) -> float:
 
 
 def _act_by_plan(role: Any, scene: Scene, plan: dict[str, Any]) -> None:
-    """Times of the plan are real, and `starts_at` and `ends_at` are on the machine's monotonic clock."""
-    rng = random.Random(scene.seed)
-    bounds = Bounds(
-        seconds=plan["action_s"],
-        actions=plan["actions"],
-        packets=plan["packets"],
-        packets_per_s=plan["packets_per_s"],
-    )
-    at = plan["starts_at"] + min(1.0, rng.random()) * min(plan["every_s"], plan["ends_at"] - plan["starts_at"]) * 0.5
+    """Times of the plan are real, and `starts_at` and `ends_at` are on the machine's monotonic clock.
+
+    Each action has chances of its own, so that hosts that act as one choose alike in every one of them.
+    """
+    os.nice(_NICENESS)
+    times = random.Random(scene.seed)
+    every_s, ends_at = plan["every_s"], plan["ends_at"]
+    at = plan["starts_at"] + times.random() * min(every_s, ends_at - plan["starts_at"]) * 0.5
     done = failed = 0
-    actions = Path("actions.jsonl").open("a", buffering=1)  # noqa: SIM115 (as long as the process)
-    while done < plan["actions"]:
-        at = max(at, time.monotonic())
-        if at >= plan["ends_at"]:
-            break
-        time.sleep(max(0.0, at - time.monotonic()))
-        began_ns = time.time_ns()
-        words = ""
-        try:
-            role.act(scene, rng, bounds)
-        except Exception as error:  # one refused action is life; a role that always fails is shown in run.json
-            failed += 1
-            words = f"{type(error).__name__}: {error}"
-            sys.stderr.write(f"{words}\n")
-        done += 1
-        actions.write(json.dumps({"from_ns": began_ns, "to_ns": time.time_ns(), "error": words}) + "\n")
-        at += gap_s(plan["habit"], plan["every_s"], rng)
+    with Path("actions.jsonl").open("a", buffering=1) as actions:
+        while done < plan["actions"]:
+            at = max(at, time.monotonic())
+            if at >= ends_at:
+                break
+            time.sleep(max(0.0, at - time.monotonic()))
+            began_ns = time.time_ns()
+            bounds = Bounds(
+                seconds=min(plan["action_s"], max(0.1, ends_at - time.monotonic())),
+                actions=plan["actions"],
+                packets=plan["packets"],
+                packets_per_s=plan["packets_per_s"],
+            )
+            words = ""
+            try:
+                role.act(scene, random.Random(f"{scene.seed}.{done}"), bounds)
+            except Exception as error:  # one refused action is life; a role that always fails is shown in run.json
+                failed += 1
+                words = f"{type(error).__name__}: {error}"
+                sys.stderr.write(f"{words}\n")
+            done += 1
+            actions.write(json.dumps({"from_ns": began_ns, "to_ns": time.time_ns(), "error": words}) + "\n")
+            at += gap_s(plan["habit"], every_s, times)
     spent = os.times()
     cpu_s = spent.user + spent.system + spent.children_user + spent.children_system
     Path("done.json").write_text(json.dumps({"actions": done, "failed": failed, "cpu_s": round(cpu_s, 3)}))

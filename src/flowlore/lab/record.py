@@ -34,13 +34,13 @@ def described_run(scenario: Scenario, world: World, cast: Cast, report: dict[str
         "abilities": {"shaping": world.abilities.shaping, "truth": world.abilities.truth},
         "programs": _versions(cast.needs),
         "nodes": {name: dict(node.addresses) for name, node in world.nodes.items()},
-        "services": [{"host": part.host, "service": part.name, "port": part.role.port} for part in cast.services],
+        "services": [{"host": part.host, "service": part.name, "port": part.port} for part in cast.services],
         "result": {name: one for name, one in report.items() if name != "folder"},
     }
 
 
-def keep_actions(folders: Path, doings: Iterable[Doing], path: Path) -> int:
-    """Everything that activities did, with its times, in one file in order of time; gives how many."""
+def kept_actions(folders: Path, doings: Iterable[Doing], path: Path) -> list[dict[str, Any]]:
+    """Everything that activities did, with its times, in order of time; it is in one file then."""
     found = []
     for doing in doings:
         own = folders / doing.instance / "actions.jsonl"
@@ -50,7 +50,7 @@ def keep_actions(folders: Path, doings: Iterable[Doing], path: Path) -> int:
     found.sort(key=lambda action: int(action["from_ns"]))
     with path.open("w") as file:
         file.writelines(json.dumps(action) + "\n" for action in found)
-    return len(found)
+    return found
 
 
 def keep_logs(folders: Path, instances: Iterable[str], target: Path) -> None:

@@ -22,6 +22,7 @@ _TAP, _NO_PACKET_INFORMATION = 0x0002, 0x1000
 _LARGEST_FRAME = 65_536
 _AT_ONCE = 64  # frames taken from one device before the others have their turn
 _QUEUE_S = 0.2
+_NICENESS = -5
 
 
 def open_tap(space: str, name: str) -> int:
@@ -94,6 +95,7 @@ def relay_frames(directions: dict[int, Direction]) -> None:
 
 def main() -> None:
     die_with_parent()
+    os.nice(_NICENESS)
     spec = json.loads(Path(sys.argv[1]).read_text())
     chance = random.Random(spec["seed"])
     directions: dict[int, Direction] = {}

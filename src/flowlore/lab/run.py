@@ -14,12 +14,14 @@ from typing import Any
 
 from ..errors import FlowloreError, OutputError, SettingError
 from .activity import Place
-from .cast import Cast, Part, cast_of
+from .cast import Cast, Part, cast_of, offered
+from .episodes import episodes_of
+from .exports import SOFTFLOWD, Exporter
 from .labels import Connection, Doing, connections_of, write_labels
 from .machine import call_inside, missing_programs, raise_missing, require_machine
 from .processes import Processes, Troupe, last_words
-from .record import described_run, keep_actions, keep_logs
-from .scenario import HOST_SIGN, Option, Scenario
+from .record import described_run, keep_logs, kept_actions
+from .scenario import HOST_SIGN, Option, Scenario, hosts_meant
 from .truth import Ends, Witness
 from .world import PREFIX, SWITCH, World
 
@@ -38,13 +40,16 @@ class RunReport:
     connections: int = 0
     label_rows: int = 0
     actions: int = 0
+    episodes: int = 0  # of misbehaviour
+    exported: dict[str, int] = field(default_factory=dict)  # datagrams with flow records, by export
     by_label: dict[str, int] = field(default_factory=dict)  # connections
     packets: dict[str, int] = field(default_factory=dict)  # by capture point
     dropped: dict[str, int] = field(default_factory=dict)  # by the kernel, by capture point
     unheard: dict[str, int] = field(default_factory=dict)  # connections whose truth was lost
     left_out: list[str] = field(default_factory=list)  # roles whose programs are missing
-    unmet: list[str] = field(default_factory=list)  # of links
+    unmet: list[str] = field(default_factory=list)  # of links and exports
     failed: dict[str, int] = field(default_factory=dict)  # actions that failed, by activity
+    cpu_s: dict[str, float] = field(default_factory=dict)  # of clients and their programs, by activity
 
     def lines(self) -> list[tuple[str, str]]:
         """A name and its value for each line worth showing to a person."""
@@ -52,6 +57,7 @@ class RunReport:
             ("folder", self.folder),
             ("took", f"{self.seconds:.1f} s"),
             ("connections", f"{self.connections:,} of {len(self.by_label)} applications"),
+            ("episodes", f"{self.episodes:,} of misbehaviour"),
             ("packets", ", ".join(f"{name} {count:,}" for name, count in self.packets.items()) or "none"),
             ("dropped", ", ".join(f"{name} {count:,}" for name, count in self.dropped.items() if count) or "none"),
         ]
@@ -76,10 +82,12 @@ def run_scenario(
     require_machine()
     _check_output(output, overwrite)
     cast = cast_of(scenario)
-    lacking = missing_programs(cast.needs)
+    lacking = missing_programs([*cast.needs, *([SOFTFLOWD] if scenario.exports else [])])
     if lacking and not skip_missing:
         raise_missing(lacking, f", and `{scenario.place}` needs {'it' if len(lacking) == 1 else 'them'}")
     left_out = cast.leave_out(lacking)
+    if SOFTFLOWD in lacking:
+        left_out += [f"export {name} (needs softflowd)" for name in scenario.exports]
     if not cast.parts:
         raise SettingError(f"lab: {scenario.place}: nothing is left to do", hint="install what is missing")
     began = time.monotonic()
@@ -87,10 +95,10 @@ def run_scenario(
     work = output.parent / f".{output.name}.{PREFIX}{os.getpid():x}"
     tell("building namespaces")
     with World(scenario, work) as world:
-        stage = _Stage(world, cast, tell)
+        stage = _Stage(world, cast, tell, exports=SOFTFLOWD not in lacking)
         report = stage.play(output)
         report.left_out = left_out
-        report.unmet = sorted(world.unmet)
+        report.unmet += sorted(world.unmet)
         report.seconds = time.monotonic() - began
         record = described_run(scenario, world, cast, vars(report))
         (work / "out" / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
@@ -104,7 +112,7 @@ def run_scenario(
 class _Stage:
     """One performance. Group ids and instances are given in the order of the scenario."""
 
-    def __init__(self, world: World, cast: Cast, tell: Callable[[str], None]) -> None:
+    def __init__(self, world: World, cast: Cast, tell: Callable[[str], None], *, exports: bool) -> None:
         self.world = world
         self.cast = cast
         self.tell = tell
@@ -113,6 +121,9 @@ class _Stage:
         self.shared = world.work / "shared"
         self.doings: dict[int, Doing] = {}
         self.captures = Processes(world)
+        self.export_captures = Processes(world)
+        self.exporters: list[Exporter] = []
+        self.exports = exports
         self.rng = random.Random(world.scenario.clock.seed)
         for folder in (self.out / "capture", self.folders, self.shared):
             folder.mkdir(parents=True)
@@ -127,6 +138,7 @@ class _Stage:
         with contextlib.ExitStack() as ending:
             ending.callback(witness.stop)
             ending.callback(self.captures.kill)
+            ending.callback(self._kill_exports)
             ending.callback(self.troupe.kill)
             for name in self.world.nodes:
                 router = scenario.routers.get(name)
@@ -135,21 +147,29 @@ class _Stage:
             witness.start()
             self.tell("starting captures")
             captures = self._start_captures()
+            if self.exports:
+                self._start_exports()
             self.tell(f"starting {len(self.cast.services)} services")
             needs = [need.name for need in self.cast.needs if need.origin == "pypi"]
             self.troupe.begin([part.name for part in (*self.cast.services, *self.cast.parts)], needs)
             self._start_services()
             self.tell(f"playing {scenario.real_s:.0f} s of {len(self.cast.parts)} parts")
-            failed = self._perform()
+            failed, cpu_s = self._perform()
             self.troupe.stop("service", grace_s=_GRACE_S)
             time.sleep(0.5)
             self.captures.stop(grace_s=15)
-        actions = keep_actions(self.folders, self.doings.values(), self.out / "actions.jsonl")
+            failures = [words for words in (exporter.stop() for exporter in self.exporters) if words]
+            time.sleep(0.3)
+            self.export_captures.stop(grace_s=15)
+        actions = kept_actions(self.folders, self.doings.values(), self.out / "actions.jsonl")
         keep_logs(self.folders, [part.instance for part in self.cast.services], self.out / "logs")
         counts = {name: self._counts(name) for name in captures}
         connections = self._as_names_are_asked(connections_of(witness.opened, self.doings), resolvers)
         with (self.out / "truth.jsonl").open("w") as file:
             file.writelines(json.dumps(one.as_dict()) + "\n" for one in connections)
+        episodes = episodes_of(actions, connections)
+        with (self.out / "episodes.jsonl").open("w") as file:
+            file.writelines(json.dumps(one.as_dict()) + "\n" for one in episodes)
         rows = write_labels(self.out / "labels.csv", connections, time.time_ns() + 3_600_000_000_000)
         by_label = Counter(one.label for one in connections if one.translated_from is None)
         return RunReport(
@@ -161,7 +181,11 @@ class _Stage:
             dropped={name: one["dropped"] for name, one in counts.items()},
             unheard={name: count for name, count in witness.lost.items() if count},
             failed=failed,
-            actions=actions,
+            cpu_s=cpu_s,
+            actions=len(actions),
+            episodes=len(episodes),
+            unmet=failures,
+            exported={one.name: self._counts(f"x-{one.name}")["packets"] for one in self.exporters},
         )
 
     def _place(self, part: Part) -> Place:
@@ -169,21 +193,38 @@ class _Stage:
         node = self.world.nodes[part.host]
         names = host.names or (f"{part.host}.example",)
         role = part.role
-        return Place(host=part.host, service=role.name, addresses=node.all_addresses, port=role.port, names=names)
+        return Place(host=part.host, service=offered(role), addresses=node.all_addresses, port=part.port, names=names)
 
     def _start_captures(self) -> list[str]:
         scenario = self.world.scenario
         for name, point in scenario.captures.items():
             bridge = self.world.bridge(point.network)
             spec = {"interface": bridge, "name": name, "snap_bytes": point.snap_bytes}
-            self._start_capture(name, spec, f"capture/{name}.pcapng")
+            path = self._written(name, spec, f"capture/{name}.pcapng")
+            self.captures.start_module(name, self.world.space(SWITCH), "capture", path)
         return list(scenario.captures)
 
-    def _start_capture(self, name: str, spec: dict[str, Any], file: str) -> None:
+    def _start_exports(self) -> None:
+        for name, point in self.world.scenario.exports.items():
+            capture = self.out / f"capture/{point.capture}.pcapng"
+            exporter = Exporter(self.world, name, point, capture, self.folders / f"export-{name}.log")
+            self.exporters.append(exporter)
+            (self.out / "exports").mkdir(exist_ok=True)
+            spec = {"interface": "lo", "name": name, "snap_bytes": 0}
+            path = self._written(f"x-{name}", spec, f"exports/{name}.pcapng")
+            self.export_captures.start_module(name, exporter.space, "capture", path)
+            exporter.start()
+
+    def _kill_exports(self) -> None:
+        for exporter in self.exporters:
+            exporter.kill()
+        self.export_captures.kill()
+
+    def _written(self, name: str, spec: dict[str, Any], file: str) -> Path:
         path = self.folders / f"capture-{name}.json"
         counts = self.folders / f"counts-{name}.json"
         path.write_text(json.dumps({**spec, "file": str(self.out / file), "counts": str(counts)}))
-        self.captures.start_module(name, self.world.space(SWITCH), "capture", path)
+        return path
 
     def _counts(self, name: str) -> dict[str, int]:
         try:
@@ -201,18 +242,18 @@ class _Stage:
             self._start_part(part, None)
         deadline = time.monotonic() + _READY_S
         for part in self.cast.services:
-            while not _listens(self.world.space(part.host), part.role.transport, part.role.port):
+            while not _listens(self.world.space(part.host), part.role.transport, part.port):
                 ended = self.troupe.has_ended(part.instance)
                 if ended or time.monotonic() > deadline:
                     raise FlowloreError(
                         f"lab: service `{part.name}` of `{part.host}` {'ended' if ended else 'does not listen'} "
-                        f"(port {part.role.port}): {last_words(self.folders / f'{part.instance}.log')}",
+                        f"(port {part.port}): {last_words(self.folders / f'{part.instance}.log')}",
                         hint="two services of one host may want the same port; else leave it out of the scenario",
                     )
                 time.sleep(0.05)
 
-    def _perform(self) -> dict[str, int]:
-        """Activities by the timetable; gives how many actions of each failed."""
+    def _perform(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Activities by the timetable; gives how many actions of each failed, and what they cost."""
         scenario = self.world.scenario
         faster = scenario.clock.time_compression
         begin = time.monotonic() + 1.0 + 0.01 * len(self.cast.parts)
@@ -229,13 +270,16 @@ class _Stage:
             time.sleep(0.2)
         self.troupe.stop("activity", grace_s=1.0)
         failed: Counter[str] = Counter()
+        cpu_s: dict[str, float] = {}
         for part in self.cast.parts:
             done = self.folders / part.instance / "done.json"
             if done.exists():
-                failed[part.name] += json.loads(done.read_text())["failed"]
+                told = json.loads(done.read_text())
+                failed[part.name] += told["failed"]
+                cpu_s[part.name] = round(cpu_s.get(part.name, 0.0) + told["cpu_s"], 3)
             elif self.troupe.has_failed(part.instance):
                 failed[f"{part.name} (never ran)"] += 1
-        return {name: count for name, count in failed.items() if count}
+        return {name: count for name, count in failed.items() if count}, cpu_s
 
     def _start_part(self, part: Part, plan: dict[str, Any] | None) -> None:
         group = FIRST_GROUP + len(self.doings)
@@ -244,7 +288,7 @@ class _Stage:
         self.doings[group] = Doing(
             host=part.host,
             role=part.name,
-            application=role.name if is_service else role.application,
+            application=getattr(role, "application", "") or role.name,
             activity=part.name,
             kind="service" if is_service else role.kind,
             phase="" if part.plan is None else part.plan.phase,
@@ -263,7 +307,7 @@ class _Stage:
             "places": [vars(place) for place in self.places if is_service or self._is_used(place, part)],
             "neighbours": neighbours,
             "resolver": resolver,
-            "seed": self.rng.getrandbits(32),
+            "seed": self._seed(part),
             "options": {name: self._option(value) for name, value in part.options.items()},
         }
         spec = folder.with_name(f"{part.instance}.json")
@@ -271,10 +315,18 @@ class _Stage:
         kind = "service" if is_service else "activity"
         self.troupe.start(kind, part.instance, self.world.space(part.host), spec)
 
+    def _seed(self, part: Part) -> int:
+        """Those who act together have one."""
+        if part.plan is not None and part.plan.together:
+            number = part.instance.rpartition(".")[2]
+            return random.Random(f"{self.world.scenario.clock.seed}.{number}").getrandbits(32)
+        return self.rng.getrandbits(32)
+
     def _option(self, value: Option) -> Option:
-        """`@NAME` is the address of that host."""
+        """`@NAME` is the address of that host; a pattern, and several of them, are those of all that fit."""
         if isinstance(value, str) and value.startswith(HOST_SIGN):
-            return self.world.nodes[value.removeprefix(HOST_SIGN)].all_addresses[0]
+            names = self.world.scenario.matching(hosts_meant(value))
+            return " ".join(self.world.nodes[name].all_addresses[0] for name in names)
         return value
 
     def _is_used(self, place: Place, part: Part) -> bool:

@@ -12,12 +12,13 @@ from typing import Any, Literal, TypeVar
 from ..errors import SettingError
 from ..registry import nearest_name_hint
 from ..settings import Settings, setting, settings_from, settings_values
+from .extending import laid_over
 
 S = TypeVar("S", bound=Settings)
 Option = str | int | float | bool
 Habit = Literal["steady", "random", "bursts"]
 
-HOST_SIGN = "@"  # an option `@NAME` stands for the address of a host
+HOST_SIGN = "@"  # an option `@NAME` stands for the address of a host, `@a @b` and `@a-*` for those of several
 BURST = 4  # actions of a burst, on average
 
 
@@ -85,6 +86,7 @@ class Plan(Settings):
     every_s: float = setting(10.0, "time from one action to the next, on average", minimum=0.001)
     starts_s: float = setting(0.0, "when it begins", minimum=0)
     ends_s: float | None = setting(None, "when it ends; with the scenario unless given", minimum=0)
+    together: bool = setting(False, "whether all hosts act at the same times and choose alike")
     phase: str = setting("", "name of this part of a misbehaviour")
     actions: int = setting(1000, "most actions of one host", minimum=1, maximum=1_000_000)
     action_s: float = setting(30.0, "most real time of one action", minimum=0.1, maximum=3600)
@@ -98,6 +100,16 @@ class CapturePoint(Settings):
 
     network: str = setting("", "whose frames are kept")
     snap_bytes: int = setting(0, "bytes kept of each frame; 0 keeps all", minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPoint(Settings):
+    """Flow records of one capture, exported by softflowd."""
+
+    capture: str = setting("", "whose packets are metered")
+    version: Literal["5", "9", "ipfix"] = setting("9", "of NetFlow, or IPFIX; IPv6 is not in version 5")
+    active_s: float = setting(60.0, "a record is sent when a flow is so old, even if it goes on", minimum=1)
+    idle_s: float = setting(15.0, "silence that ends a flow", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +127,7 @@ class Scenario:
     timetable: tuple[Plan, ...]
     timetable_options: tuple[Mapping[str, Option], ...]
     captures: Mapping[str, CapturePoint]
+    exports: Mapping[str, ExportPoint]
 
     @property
     def real_s(self) -> float:
@@ -123,7 +136,7 @@ class Scenario:
 
     def values(self) -> dict[str, Any]:
         """Everything as plain JSON."""
-        groups = ("links", "networks", "routers", "hosts", "captures")
+        groups = ("links", "networks", "routers", "hosts", "captures", "exports")
         return {
             "name": self.name,
             **settings_values(self.clock),
@@ -140,6 +153,12 @@ class Scenario:
         return [name for name in self.hosts if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+def hosts_meant(value: Option) -> tuple[str, ...]:
+    """Names or patterns of hosts in an option such as `@shop` or `@web-* @mail`; none in any other."""
+    words = value.split() if isinstance(value, str) and value.startswith(HOST_SIGN) else []
+    return tuple(word.removeprefix(HOST_SIGN) for word in words)
+
+
 def shipped_scenarios() -> dict[str, Path]:
     """Scenarios that come with the package, by name."""
     folder = Path(str(files("flowlore.lab") / "scenarios"))
@@ -148,6 +167,21 @@ def shipped_scenarios() -> dict[str, Path]:
 
 def read_scenario(file: str | Path) -> Scenario:
     """A scenario from a TOML file, or one that ships by its name."""
+    values, path = _values(file)
+    extends = values.pop("extends", None)
+    if extends is not None:
+        base = str(extends)
+        beside = path.with_name(base)
+        under, _ = _values(beside if beside.suffix else base)
+        if "extends" in under:
+            raise SettingError(f"lab: {path.name}: `{base}` extends another scenario itself", hint="extend that one")
+        values = laid_over(under, {**values, "extends": base}, path.name)
+        del values["extends"]
+    return scenario_from(values, name=path.stem, place=path.name)
+
+
+def _values(file: str | Path) -> tuple[dict[str, Any], Path]:
+    """What a file says, and where it is."""
     path = Path(file)
     shipped = shipped_scenarios()
     if not path.suffix and not path.exists():
@@ -158,19 +192,19 @@ def read_scenario(file: str | Path) -> Scenario:
             )
         path = shipped[str(file)]
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8")), path
     except OSError as error:
         raise SettingError(
             f"lab: `{path}` cannot be read: {error.strerror or error}", hint="`flowlore lab scenarios` lists what ships"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"lab: `{path}` is not TOML: {error}") from error
-    return scenario_from(values, name=path.stem, place=path.name)
 
 
 def scenario_from(values: Mapping[str, Any], *, name: str, place: str) -> Scenario:
     """A scenario from nested mappings as TOML gives them."""
-    known = {"links", "networks", "routers", "hosts", "activities", "captures", *(item.name for item in fields(Clock))}
+    groups = ("links", "networks", "routers", "hosts", "activities", "captures", "exports")
+    known = {*groups, *(item.name for item in fields(Clock))}
     for key in values:
         if key not in known:
             raise SettingError(f"lab: {place}: unknown name `{key}`", hint=nearest_name_hint(key, sorted(known)))
@@ -202,6 +236,7 @@ def scenario_from(values: Mapping[str, Any], *, name: str, place: str) -> Scenar
         timetable=tuple(plans),
         timetable_options=tuple(plan_options),
         captures=_group(CapturePoint, values, "captures", place),
+        exports=_group(ExportPoint, values, "exports", place),
     )
     _check(scenario)
     return scenario
@@ -265,13 +300,13 @@ def _check(scenario: Scenario) -> None:
         _check_prefixes(f"{scenario.place}: [networks.{name}]", network)
     for number, plan in enumerate(scenario.timetable, 1):
         where = f"{scenario.place}: [[activities]] {number}"
-        for patterns in (plan.hosts, plan.to):
-            for pattern in patterns:
-                if not scenario.matching((pattern,)):
-                    raise SettingError(
-                        f"lab: {where}: no host is called `{pattern}`",
-                        hint=nearest_name_hint(pattern, list(scenario.hosts)),
-                    )
+        meant = [pattern for value in scenario.timetable_options[number - 1].values() for pattern in hosts_meant(value)]
+        for pattern in (*plan.hosts, *plan.to, *meant):
+            if not scenario.matching((pattern,)):
+                raise SettingError(
+                    f"lab: {where}: no host is called `{pattern}`",
+                    hint=nearest_name_hint(pattern, list(scenario.hosts)),
+                )
         if not plan.hosts:
             raise SettingError(f"lab: {where}: nobody does it", hint='write `hosts = ["NAME"]`')
         if plan.starts_s >= (plan.ends_s or scenario.clock.duration_s):
@@ -291,11 +326,10 @@ def _references(scenario: Scenario) -> Iterator[tuple[str, str, str, Mapping[str
         yield f"[hosts.{name}]", "network", host.network, scenario.networks
         if host.link is not None:
             yield f"[hosts.{name}]", "link", host.link, scenario.links
-    everyone = [*scenario.options.values(), *scenario.timetable_options]
-    for option in {str(one) for options in everyone for one in options.values() if str(one).startswith(HOST_SIGN)}:
-        yield "options", "host", option.removeprefix(HOST_SIGN), scenario.hosts
     for name, point in scenario.captures.items():
         yield f"[captures.{name}]", "network", point.network, scenario.networks
+    for name, export in scenario.exports.items():
+        yield f"[exports.{name}]", "capture", export.capture, scenario.captures
 
 
 def _check_prefixes(where: str, network: Network) -> None:

@@ -53,6 +53,22 @@ def test_hostile_bytes_do_not_raise(data: bytes) -> None:
         assert isinstance(attributes, dict)
 
 
+def test_packets_that_nobody_answers_are_one_connection() -> None:
+    flood = [Opened(SECOND + place, "desk", ENDS, 2) for place in range(50)]
+    later = Opened(100 * SECOND, "desk", ENDS, 2)
+    others = Opened(2 * SECOND, "desk", ENDS._replace(src_port=9), 2)
+    assert [one.time_ns for one in connections_of([*flood, later, others], DOINGS)] == [
+        SECOND,
+        2 * SECOND,
+        100 * SECOND,
+    ]
+
+
+def test_a_port_that_another_takes_over_is_another_connection() -> None:
+    opened = [Opened(SECOND, "desk", ENDS, 2), Opened(2 * SECOND, "desk", ENDS, 1), Opened(3 * SECOND, "desk", ENDS, 2)]
+    assert [one.label for one in connections_of(opened, DOINGS)] == ["scan", "web", "scan"]
+
+
 def test_who_opened_it_gives_the_label() -> None:
     opened = [Opened(SECOND, "desk", ENDS, 1), Opened(2 * SECOND, "site", ENDS.turned(), 3)]
     connections = connections_of(opened, DOINGS)

@@ -58,6 +58,10 @@ def test_equal_scenarios_have_equal_values() -> None:
         ("10.1.0.0/24", "8.8.8.0/24", "`8.8.8.0/24` belongs to somebody", "10.0.0.0/8"),
         ("10.1.0.0/24", "10.1.0.1/24", "has host bits set", ""),
         ("seed = 3", "sead = 3", "unknown name `sead`", "did you mean `seed`?"),
+        ("hurry = true", 'target = "@nmaes"', "[[activities]] 1: no host is called `nmaes`", "did you mean `names`?"),
+        ("hurry = true", 'target = "@names @dsk-*"', "[[activities]] 1: no host is called `dsk-*`", ""),
+        ("[[activities]]", '[exports.x]\ncapture = "lan"\n[[activities]]', "there is no capture `lan`", "known: none"),
+        ("[[activities]]", '[exports.x]\nversion = "8"\n[[activities]]', "[exports.x]: ", ""),
         ("[hosts.names]", '[hosts."a b"]', "is no name that a machine can have", "up to 20"),
         ('hosts = ["desk-*"]', 'hosts = ["desk-*"]\nstarts_s = 20', "it ends before it starts", ""),
     ],
@@ -78,6 +82,10 @@ def test_mistakes_name_the_place_and_the_fix(old: str, new: str, problem: str, h
         ('["dns"]', '["ask-dns"]', "`ask-dns` is an activity"),
         ('services = ["dns"]', "", "activity `ask-dns` uses the service `dns`, which no host offers to it"),
         ('["dns"]', '["dns", "dns"]', "`dns` and `dns` both want udp port 53"),
+        ('["dns"]', '["dns", "dns-unbound"]', "`dns` and `dns-unbound` both want udp port 53"),
+        ('["dns"]', '["dns", "ntp"]\noptions = { port = 99 }', "`dns` and `ntp` both want udp port 99"),
+        ('["dns"]', '["dns"]\noptions = { port = 70000 }', "`port` is 70000"),
+        ('["dns"]', '["dns"]\noptions = { port = "ssh" }', "`port` is 'ssh'"),
     ],
 )
 def test_roles_are_checked(old: str, new: str, problem: str) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 
 from ..activity import Bounds, Scene
@@ -21,6 +22,7 @@ class Budget:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._bounds = bounds
+        self._ramp_s = 0.0
         self._clock = clock
         self._sleep = sleep
         self._start = clock()
@@ -55,7 +57,7 @@ class Budget:
         """Take `packets`, waiting as long as the rate asks. False, and none taken, when that is more than is left."""
         if packets > self.packets_left or self._bounds.packets_per_s <= 0:
             return False
-        due = self._start + self.packets / self._bounds.packets_per_s
+        due = self._start + self._due_s(self.packets)
         wait = due - self._clock()
         if wait > self.seconds_left or self.seconds_left <= 0:
             return False
@@ -63,6 +65,22 @@ class Budget:
             self._sleep(wait)
         self.packets += packets
         return True
+
+    def hold_back(self, *, rate: float, time: float, ramp_s: float = 0.0) -> None:
+        """Use only these shares of the packet rate and of the time; the rate is reached after `ramp_s`."""
+        if not (0 < rate <= 1 and 0 < time <= 1 and ramp_s >= 0):
+            raise ValueError(f"not shares: {rate}, {time}")
+        bounds = self._bounds
+        self._bounds = replace(bounds, seconds=bounds.seconds * time, packets_per_s=bounds.packets_per_s * rate)
+        self._ramp_s = ramp_s
+
+    def _due_s(self, packets: int) -> float:
+        """When the next packet may go, after so many."""
+        rate = self._bounds.packets_per_s
+        on_ramp = rate * self._ramp_s / 2
+        if packets < on_ramp:
+            return float((2 * packets * self._ramp_s / rate) ** 0.5)
+        return self._ramp_s + (packets - on_ramp) / rate if self._ramp_s else packets / rate
 
     def pause(self, seconds: float) -> None:
         """Do nothing for a while, never beyond the end."""

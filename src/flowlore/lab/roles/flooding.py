@@ -15,15 +15,18 @@ from .targets import address_of, dns_query, name_of, place_of
 from .web import PLAIN, connection_to
 
 _IPV4_ONLY = "the target of a half-open flood is IPv4"
+_MOST = 1_000_000  # packets; bounds of the plan end a flood long before
+_REFLECTORS = {53: (600, 1_300), 123: (440, 482), 389: (900, 1_400), 1900: (260, 420), 11211: (1_300, 1_400)}
 
 
 def _flood_syn(scene: Scene, rng: Random, budget: Budget) -> None:
     """First packets of connections from changing source ports of this host; its kernel resets the answers."""
     target = _ipv4_target(scene, rng)
     port = number(scene, rng, "port_asked", 0, 0) or rng.choice((22, 80, 443))
+    hold_back(scene, rng, budget)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         source = _source_towards(target)
-        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+        for _ in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(3):
                 return
             with suppress(OSError):
@@ -56,8 +59,9 @@ def _flood_udp(scene: Scene, rng: Random, budget: Budget) -> None:
     """Datagrams of random bytes, of one size or of all, to one port or to any."""
     target = target_of(scene, rng)
     size, port = rng.choice((0, 64, 512, 1_400)), rng.choice((0, 53, 80, 443, 5060))
+    hold_back(scene, rng, budget)
     with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+        for _ in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(2):
                 return
             content = rng.randbytes(size or rng.randint(1, 1_400))
@@ -70,8 +74,9 @@ def _flood_icmp(scene: Scene, rng: Random, budget: Budget) -> None:
     """Echo requests."""
     target = _ipv4_target(scene, rng)
     size, identity = rng.choice((8, 56, 1_000)), rng.randrange(1 << 16)
+    hold_back(scene, rng, budget)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
-        for turn in budget.actions_up_to(number(scene, rng, "count", 200, 5_000)):
+        for turn in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(2):
                 return
             content = bytes(size)
@@ -86,13 +91,15 @@ def _flood_http(scene: Scene, rng: Random, budget: Budget) -> None:
     place = place_of(scene, rng, *PLAIN)
     address = address_of(scene, rng, place)
     reuse = rng.random() < 0.5
-    connection = connection_to(scene, place, address, 1.0)
+    hold_back(scene, rng, budget)
+    name = name_of(rng, place)
+    connection = connection_to(scene, place, name, address, 1.0)
     try:
-        for turn in budget.actions_up_to(number(scene, rng, "count", 50, 1_000)):
+        for turn in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(16):
                 return
             with suppress(OSError, ValueError):
-                connection.request("GET", f"/api?{turn}", headers={"Host": name_of(rng, place)})
+                connection.request("GET", f"/api?{turn}", headers={"Host": name})
                 connection.getresponse().read()
             if not reuse:
                 connection.close()
@@ -105,8 +112,9 @@ def _flood_dns(scene: Scene, rng: Random, budget: Budget) -> None:
     """Questions for names that do not exist, in a random order, so that no cache helps."""
     place = place_of(scene, rng, "dns")
     address = address_of(scene, rng, place)
+    hold_back(scene, rng, budget)
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        for _ in budget.actions_up_to(number(scene, rng, "count", 200, 3_000)):
+        for _ in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(2):
                 return
             name = f"{rng.randbytes(rng.randint(4, 10)).hex()}.office.example"
@@ -116,24 +124,35 @@ def _flood_dns(scene: Scene, rng: Random, budget: Budget) -> None:
 
 
 def _reflect(scene: Scene, rng: Random, budget: Budget) -> None:
-    """What a victim sees of a reflection: long answers that nobody asked for, from a server's port.
+    """What a victim sees of a reflection: long answers that nobody asked for, from the port of a service.
 
-    It runs on a laboratory server, which sends by its own will and under its own address; no source is forged.
+    It runs on laboratory servers, which send by their own will and under their own addresses; no source is forged.
     """
     target = target_of(scene, rng)
-    question = dns_query(f"{rng.randbytes(3).hex()}.{WIDE_ZONE}", 255, rng)
+    source_port = number(scene, rng, "source_port", 0, 0) or rng.choice(sorted(_REFLECTORS))
+    low, high = _REFLECTORS.get(source_port, (400, 1_400))
     port = number(scene, rng, "port_asked", 1024, 65_535)
+    hold_back(scene, rng, budget)
+    question = dns_query(f"{rng.randbytes(3).hex()}.{WIDE_ZONE}", 255, rng)
     with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):  # where a resolver runs, its port is taken and the answers come from another one
-            opened.bind(("", int(scene.options.get("source_port", 53))))
-        for _ in budget.actions_up_to(number(scene, rng, "count", 100, 3_000)):
-            size = rng.randint(600, 1_300)
+        with suppress(OSError):  # where a service runs, its port is taken and the answers come from another one
+            opened.bind(("", source_port))
+        for _ in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
+            size = rng.randint(low, high)
             if not budget.spend(2):
                 return
             with suppress(OSError):
-                opened.sendto(wide_answer(question, rng, size), (target, port))
+                content = wide_answer(question, rng, size) if source_port == 53 else rng.randbytes(size)
+                opened.sendto(content, (target, port))
             wait(scene, rng, budget)
+
+
+def hold_back(scene: Scene, rng: Random, budget: Budget) -> None:
+    """No two floods are alike: each uses a part of its bounds, at once or after the option `ramp_s`."""
+    rate, time = 10 ** rng.uniform(-0.6, 0), rng.uniform(0.3, 1.0)
+    ramp_s = min(float(scene.options.get("ramp_s", rng.choice((0.0, 0.0, 8.0)))), budget.seconds_left * time / 2)
+    budget.hold_back(rate=rate, time=time, ramp_s=ramp_s)
 
 
 def _ipv4_target(scene: Scene, rng: Random) -> str:

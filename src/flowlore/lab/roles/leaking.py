@@ -40,7 +40,7 @@ def _check_in(scene: Scene, rng: Random, budget: Budget) -> None:
         if not budget.spend(30):
             return
         name, address = look_up(scene, rng, place)
-        connection = connection_to(scene, place, address, 3.0)
+        connection = connection_to(scene, place, name, address, 3.0)
         with suppress(OSError, ValueError):
             head = {"Host": name, "User-Agent": agent}
             if rng.random() < 0.1:

@@ -9,7 +9,7 @@ from random import Random
 from ..activity import Scene
 
 _WORDS = ("quick", "office", "writes", "short", "letters", "about", "boxes", "of", "paper", "and", "orders", "tea")
-_SIZES_BYTES = {"page": (2_000, 90_000, 10), "image": (1_500, 250_000, 12), "update": (80_000, 2_500_000, 6)}
+_SIZES_BYTES = {"page": (1_500, 50_000, 10), "image": (700, 80_000, 12), "update": (80_000, 2_500_000, 6)}
 _VIDEO_RATES = {"low": 60_000, "middle": 160_000, "high": 400_000}  # bytes of a segment, about
 SEGMENTS = 12
 
@@ -39,6 +39,8 @@ def files(scene: Scene) -> Path:
 
 def certificate(scene: Scene, service: str) -> tuple[Path, Path]:
     """Certificate and key for all names and addresses at which this host offers `service`; RSA or ECDSA by its seed."""
+    if (scene.folder / "chain.pem").exists():
+        return scene.folder / "chain.pem", scene.folder / "server.key"
     shared = make_materials(scene.shared)
     own = [place for place in scene.places if place.host == scene.host and place.service == service]
     names = sorted({name for place in own for name in place.names}) or [f"{scene.host}.example"]

@@ -3,13 +3,13 @@
 import socket
 import ssl
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from ..activity import Place, Program, Scene
 from .budget import Budget, number, pause_s
 from .materials import authority, certificate, written
-from .programs import Habit, PeerService, ProgramService, bound_socket, run_program, shown
+from .programs import Habit, PeerService, ProgramService, bound_socket, converse, run_program, shown
 from .targets import address_of, dns_query, name_of, place_of
 from .web import CURL, OPENSSL, curl
 
@@ -79,19 +79,22 @@ def _string(rng: Random, size: int) -> bytes:
 
 
 def _ask_dig(scene: Scene, rng: Random, budget: Budget) -> None:
-    """Questions of several types, some for names that do not exist, a few over TCP."""
-    for _ in budget.actions_up_to(number(scene, rng, "questions", 1, 8)):
-        place = place_of(scene, rng, "dns")
-        if not budget.spend(12):
+    """Questions of several types, some for names that do not exist, a few over TCP; all by one dig."""
+    place = place_of(scene, rng, "dns")
+    words = ["dig", f"@{address_of(scene, rng, place)}", "-p", str(place.port), "+tries=1", "+time=2", "-f", "-"]
+    converse(scene, budget, words, _questions(scene, rng, budget))
+
+
+def _questions(scene: Scene, rng: Random, budget: Budget) -> Iterator[str]:
+    for turn in budget.actions_up_to(number(scene, rng, "questions", 1, 8)):
+        budget.pause(pause_s(scene, rng, 0.5) if turn else 0.0)
+        tcp = rng.random() < 0.1
+        if not budget.spend(12 if tcp else 2):
             return
-        words = ["dig", f"@{address_of(scene, rng, place)}", "-p", str(place.port), "+tries=1", "+time=2"]
-        if rng.random() < 0.1:
-            words.append("+tcp")
-        run_program(scene, budget, [*words, _asked_name(scene, rng), rng.choice(list(_TYPES))])
-        budget.pause(pause_s(scene, rng, 0.5))
+        yield f"{asked_name(scene, rng)} {rng.choice(list(_TYPES))} {'+tcp' if tcp else '+notcp'}"
 
 
-def _asked_name(scene: Scene, rng: Random) -> str:
+def asked_name(scene: Scene, rng: Random) -> str:
     named = [place for place in scene.places if place.names]
     if not named or rng.random() < 0.15:
         return f"{rng.choice(('printer', 'wpad', 'intranet', 'old-server'))}{rng.randrange(20)}.example"
@@ -112,7 +115,7 @@ def _ask_tls(scene: Scene, rng: Random, budget: Budget) -> None:
         for _ in budget.actions_up_to(number(scene, rng, "questions", 2, 20)):
             if not budget.spend(5):
                 return
-            query = dns_query(_asked_name(scene, rng), rng.choice((1, 28)), rng)
+            query = dns_query(asked_name(scene, rng), rng.choice((1, 28)), rng)
             secure.sendall(struct.pack(">H", len(query)) + query)
             secure.recv(4096)
             budget.pause(pause_s(scene, rng, 0.3))
@@ -129,7 +132,7 @@ def _ask_https(scene: Scene, rng: Random, budget: Budget) -> None:
             if not budget.spend(12):
                 break
             path = scene.folder / f"query-{turn}"
-            path.write_bytes(dns_query(_asked_name(scene, rng), rng.choice((1, 28)), rng))
+            path.write_bytes(dns_query(asked_name(scene, rng), rng.choice((1, 28)), rng))
             words += ["--next"] if turn else []
             words += ["-sS", "--http2", "-o", "/dev/null", "-H", "content-type: application/dns-message"]
             words += ["--cacert", str(authority(scene)), "--data-binary", f"@{path}"]

@@ -54,7 +54,7 @@ def _guess_web(scene: Scene, rng: Random, budget: Budget) -> None:
     """A form sent again and again, always refused."""
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
-    connection = connection_to(scene, place, address, 3.0)
+    connection = connection_to(scene, place, name, address, 3.0)
     try:
         for turn in budget.actions_up_to(number(scene, rng, "guesses", 10, 120)):
             if not budget.spend(20):
@@ -75,7 +75,7 @@ def _probe_web(scene: Scene, rng: Random, budget: Budget) -> None:
     """Hundreds of plain GETs for pages that do not exist: nothing but names in them."""
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
-    connection = connection_to(scene, place, address, 3.0)
+    connection = connection_to(scene, place, name, address, 3.0)
     try:
         for _ in budget.actions_up_to(number(scene, rng, "requests", 20, 300)):
             if not budget.spend(8):

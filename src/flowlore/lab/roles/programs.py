@@ -15,7 +15,7 @@ from typing import Literal
 
 from ...errors import MissingDependency
 from ..activity import Bounds as Bounds
-from ..activity import Kind, Program, Scene
+from ..activity import Kind, Program, Scene, commands_for
 from .budget import Budget
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/15/bin"
@@ -35,6 +35,8 @@ class ProgramService:
     transport: Literal["tcp", "udp"] = "tcp"
     needs: tuple[Program, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    offers: str = ""  # what activities ask for; its own name unless another program does the same
+    application: str = ""  # of the connections that it opens itself; its name unless given
 
     def run(self, scene: Scene) -> None:
         """The option `port` takes the place of the usual port."""
@@ -49,7 +51,7 @@ class ProgramService:
         try:
             process.wait()
         finally:
-            _stop(process)
+            stop_program(process)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class PeerService:
     serve: Callable[[Scene, int], None]
     transport: Literal["tcp", "udp"] = "tcp"
     needs: tuple[Program, ...] = ()
+    offers: str = ""
+    application: str = ""
 
     def run(self, scene: Scene) -> None:
         require(self.name, self.needs)
@@ -96,15 +100,7 @@ def require(role: str, needs: Iterable[Program]) -> None:
     """Name what is missing, with the command that brings it."""
     absent = missing(needs)
     if absent:
-        packages = {
-            origin: sorted({program.package for program in absent if program.origin == origin})
-            for origin in ("debian", "pypi")
-        }
-        commands = [
-            f"`{command} {' '.join(packages[origin])}`"
-            for origin, command in (("debian", "apt-get install"), ("pypi", "pip install"))
-            if packages[origin]
-        ]
+        commands = [f"`{command}`" for command in commands_for(absent)]
         raise MissingDependency(
             f"lab: role `{role}` needs {', '.join(f'`{program.name}`' for program in absent)}, not on this machine",
             hint=f"{' and '.join(commands)}, or take the role out of the scenario",
@@ -127,7 +123,23 @@ def run_program(
     except subprocess.TimeoutExpired:
         return b""
     finally:
-        _stop(process)
+        stop_program(process)
+
+
+def converse(
+    scene: Scene, budget: Budget, command: Sequence[str], lines: Iterable[str], *, seconds: float = 3.0
+) -> None:
+    """Give a client program one line after the other, as they come; it has `seconds` to end after the last."""
+    process = start_program(scene, command, environment={}, stdout=subprocess.DEVNULL)
+    try:
+        assert process.stdin is not None
+        for line in lines:
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
+        process.stdin.close()
+        process.wait(timeout=max(0.1, min(seconds, budget.seconds_left)))
+    finally:
+        stop_program(process)
 
 
 def start_program(
@@ -174,7 +186,8 @@ def _is_there(program: Program) -> bool:
     return shutil.which(program.name, path=f"{SEARCH_PATH}:{os.environ.get('PATH', '')}") is not None
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_program(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and make it."""
     if process.stdin is not None:
         with suppress(OSError):
             process.stdin.close()

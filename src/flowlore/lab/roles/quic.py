@@ -64,38 +64,48 @@ def _browse(scene: Scene, rng: Random, budget: Budget) -> None:
 
 async def _fetch(scene: Scene, place: Place, name: str, address: str, sizes: list[int], seconds: float) -> None:
     quic = import_module("aioquic.asyncio")
-    events = import_module("aioquic.h3.events")
     configuration = import_module("aioquic.quic.configuration").QuicConfiguration(alpn_protocols=["h3"])
     configuration.server_name = name
     configuration.load_verify_locations(str(authority(scene)))
+    visit = _Visit(len(sizes))
     try:
         async with asyncio.timeout(max(0.5, seconds)):
-            async with quic.connect(address, place.port, configuration=configuration) as client:
-                connection = import_module("aioquic.h3.connection").H3Connection(client._quic)
-                ended = asyncio.Event()
-                client.quic_event_received = _until_ended(connection, ended, events.DataReceived, len(sizes))
+            async with quic.connect(
+                address, place.port, configuration=configuration, create_protocol=visit.protocol
+            ) as client:
                 for size in sizes:
                     stream = client._quic.get_next_available_stream_id()
                     head = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", name.encode())]
-                    connection.send_headers(stream, [*head, (b":path", b"/%d" % size)], end_stream=True)
+                    visit.http.send_headers(stream, [*head, (b":path", b"/%d" % size)], end_stream=True)
                 client.transmit()
                 if sizes:
-                    await ended.wait()
+                    await visit.ended.wait()
     except (OSError, TimeoutError):
         pass
 
 
-def _until_ended(connection: Any, ended: asyncio.Event, data: type, streams: int) -> Any:
-    left = [streams]
+class _Visit:
+    """Hears everything from the first packet on: what a server says of its compression comes before any answer."""
 
-    def received(event: Any) -> None:
-        for message in connection.handle_event(event):
-            if isinstance(message, data) and getattr(message, "stream_ended", False):
-                left[0] -= 1
-                if left[0] <= 0:
-                    ended.set()
+    def __init__(self, streams: int) -> None:
+        self.ended = asyncio.Event()
+        self.http: Any = None
+        self._left = streams
 
-    return received
+    def protocol(self, *arguments: Any, **options: Any) -> Any:
+        protocol = import_module("aioquic.asyncio").QuicConnectionProtocol(*arguments, **options)
+        self.http = import_module("aioquic.h3.connection").H3Connection(protocol._quic)
+        data = import_module("aioquic.h3.events").DataReceived
+
+        def received(event: Any) -> None:
+            for message in self.http.handle_event(event):
+                if isinstance(message, data) and getattr(message, "stream_ended", False):
+                    self._left -= 1
+                    if self._left <= 0:
+                        self.ended.set()
+
+        protocol.quic_event_received = received
+        return protocol
 
 
 WEB_QUIC = PeerService(name="web-quic", port=443, serve=_serve, transport="udp", needs=(AIOQUIC, OPENSSL))

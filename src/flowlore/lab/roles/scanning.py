@@ -19,9 +19,10 @@ COMMON_PORTS = (
 
 
 def targets(scene: Scene, rng: Random) -> list[str]:
-    """The option `target`, else every neighbour in any order. Each is verified."""
+    """Addresses of the option `target`, else every neighbour, in any order. Each is verified."""
     given = scene.options.get("target")
-    chosen = [str(given)] if given is not None else [each for each in scene.neighbours if each not in scene.addresses]
+    others = [each for each in scene.neighbours if each not in scene.addresses]
+    chosen = others if given is None else str(given).split()
     rng.shuffle(chosen)
     return [verified(scene, address) for address in chosen or scene.neighbours]
 

@@ -30,7 +30,7 @@ MaxStartups 100
 PidFile {folder}/sshd.pid
 Subsystem sftp internal-sftp -d {folder}
 """
-_COMMANDS = ("ls -l /usr/bin", "uptime", "cat /etc/services", "df", "ps aux", "sleep 0.3", "head -c 20000 /bin/sh | od")
+COMMANDS = ("ls -l /usr/bin", "uptime", "cat /etc/services", "df", "ps aux", "sleep 0.3", "head -c 20000 /bin/sh | od")
 
 
 def _serve(scene: Scene, port: int) -> Sequence[str]:
@@ -62,7 +62,7 @@ def _work_remotely(scene: Scene, rng: Random, budget: Budget) -> None:
     for _ in budget.actions_up_to(number(scene, rng, "commands", 1, 12)):
         if budget.spend(40):
             pause = min(pause_s(scene, rng, 0.5), budget.seconds_left / 4)
-            lines.append(f"{rng.choice(_COMMANDS)}; sleep {pause:.2f}")
+            lines.append(f"{rng.choice(COMMANDS)}; sleep {pause:.2f}")
     script = "\n".join(lines).encode() + b"\n"
     terminal = ["-tt"] if rng.random() < 0.3 else []
     words = ["ssh", *terminal, *ssh_options(scene, place), "-l", "root", address]

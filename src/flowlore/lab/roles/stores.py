@@ -8,7 +8,7 @@ from ..activity import Program, Scene
 from .budget import Budget, number, pause_s
 from .materials import authority, prose, written
 from .programs import Habit, ProgramService, run_program, shown
-from .targets import address_of, look_up, place_of
+from .targets import address_of, look_up, place_of, verified
 from .web import CURL, OPENSSL, PLAIN, SECURE, curl, url_of
 
 REDIS_CLI = Program(name="redis-cli", package="redis-tools")
@@ -22,9 +22,9 @@ def _serve_postgres(scene: Scene, port: int) -> Sequence[str]:
     data.mkdir(exist_ok=True)
     drop = "exec setpriv --pdeathsig INT --reuid=postgres --clear-groups"
     trust = f"echo 'host all all all trust' >> {data}/pg_hba.conf"
-    make = f"{drop[5:]} initdb -D {data} -A trust -U lab -N >/dev/null; {trust}"
+    make = f"{drop[5:]} initdb -D {data} -A trust -U lab -N >/dev/null"
     start = f"postgres -D {data} -h {addresses} -p {port} -k '' -c fsync=off -c shared_buffers=16MB"
-    return ["sh", "-c", f"chown postgres {data}; {make}; {drop} {start}"]
+    return ["sh", "-c", f"chown postgres {data}; {make} || {make}; {trust}; {drop} {start}"]
 
 
 def _query(scene: Scene, rng: Random, budget: Budget) -> None:
@@ -48,6 +48,38 @@ def _query(scene: Scene, rng: Random, budget: Budget) -> None:
         lines.append(f"select pg_sleep({min(pause_s(scene, rng, 0.2), 2):.3f});")
     words = ["psql", "-q", "-w", "-h", address, "-p", str(place.port), "-U", "lab", "-d", "postgres", "-o", "/dev/null"]
     run_program(scene, budget, words, feed="\n".join([*lines, ""]).encode(), environment={"PGCONNECT_TIMEOUT": "4"})
+
+
+def _serve_mariadb(scene: Scene, port: int) -> Sequence[str]:
+    """Whoever comes is let in, and finds a database of notes."""
+    data = scene.folder / "data"
+    make = "mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db"
+    make += f" --user=root --datadir={data} >/dev/null"
+    start = f"mariadbd --no-defaults --user=root --datadir={data} --socket={scene.folder}/mariadb.sock --port={port}"
+    start += f" --bind-address={scene.addresses[0]} --skip-name-resolve --skip-grant-tables --skip-networking=0"
+    start += " --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=16M --performance-schema=0"
+    return ["sh", "-c", f"{make}; exec {start}"]
+
+
+def _query_mariadb(scene: Scene, rng: Random, budget: Budget) -> None:
+    """A session of short questions, some rows put in, now and then a long answer."""
+    place = place_of(scene, rng, "mariadb")
+    look_up(scene, rng, place)
+    address = verified(scene, place.addresses[0])  # the server has one only
+    lines = ["create database if not exists lab; use lab; create table if not exists notes (number int, text text);"]
+    for _ in budget.actions_up_to(number(scene, rng, "queries", 2, 20)):
+        if not budget.spend(100):
+            break
+        rows = int(10 ** rng.uniform(0, 3))
+        text = prose(rng, rng.randint(10, 900))
+        questions = (
+            f"insert into notes values ({rng.randrange(1000)}, '{text}');",
+            f"select seq, md5(seq) from seq_1_to_{rows};",
+            "select count(*) from notes;",
+        )
+        lines.append(f"{rng.choice(questions)} select sleep({min(pause_s(scene, rng, 0.2), 2):.3f});")
+    words = ["mariadb", "--no-defaults", "--skip-ssl", "-h", address, "-P", str(place.port), "-u", "lab"]
+    run_program(scene, budget, [*words, "--connect-timeout=4"], feed="\n".join([*lines, ""]).encode())
 
 
 def _serve_redis(scene: Scene, port: int) -> Sequence[str]:
@@ -129,6 +161,15 @@ def _browse_through(scene: Scene, rng: Random, budget: Budget, service: str, sch
 POSTGRES = ProgramService(
     name="postgres", port=5432, command=_serve_postgres, needs=(Program(name="initdb", package="postgresql"),)
 )
+MARIADB = ProgramService(
+    name="mariadb",
+    port=3306,
+    command=_serve_mariadb,
+    needs=(
+        Program(name="mariadbd", package="mariadb-server-core"),
+        Program(name="mariadb-install-db", package="mariadb-server-core"),
+    ),
+)
 REDIS = ProgramService(
     name="redis", port=6379, command=_serve_redis, needs=(Program(name="redis-server", package="redis-server"),)
 )
@@ -136,13 +177,24 @@ MEMCACHED = ProgramService(
     name="memcached", port=11211, command=_serve_memcached, needs=(Program(name="memcached", package="memcached"),)
 )
 PROXY = ProgramService(
-    name="proxy", port=8888, command=_serve_proxy, needs=(Program(name="tinyproxy", package="tinyproxy-bin"),)
+    name="proxy",
+    port=8888,
+    command=_serve_proxy,
+    needs=(Program(name="tinyproxy", package="tinyproxy-bin"),),
+    application="http-proxy",
 )
 SOCKS = ProgramService(
     name="socks", port=1080, command=_serve_socks, needs=(Program(name="microsocks", package="microsocks"),)
 )
 
 QUERY = Habit(name="query-postgres", application="postgres", steps=_query, uses=("postgres",), needs=(PSQL,))
+QUERY_MARIADB = Habit(
+    name="query-mariadb",
+    application="mariadb",
+    steps=_query_mariadb,
+    uses=("mariadb",),
+    needs=(Program(name="mariadb", package="mariadb-client-core"),),
+)
 USE_REDIS = Habit(name="use-redis", application="redis", steps=_use_redis, uses=("redis",), needs=(REDIS_CLI,))
 USE_MEMCACHED = Habit(name="use-memcached", application="memcached", steps=_use_memcached, uses=("memcached",))
 BROWSE_BY_PROXY = Habit(

@@ -4,6 +4,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from ..activity import Place, Program, Scene
 from .budget import Budget, number, pause_s
 from .materials import SEGMENTS, authority, certificate, files, prose, written
 from .programs import Habit, ProgramService, run_program, shown
-from .targets import look_up, place_of
+from .targets import address_of, look_up, name_of, place_of
 
 NGINX_PROGRAM = Program(name="nginx", package="nginx")
 CURL = Program(name="curl", package="curl")
@@ -66,6 +67,11 @@ def _tls(scene: Scene, service: str, protocols: str) -> str:
     return f"ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols {protocols};"
 
 
+def plain_site(scene: Scene, address: str, port: int) -> Sequence[str]:
+    """An nginx in the clear at an address that this host has beside its own."""
+    return _nginx(replace(scene, addresses=(address,)), port, "", "")
+
+
 def _serve_plain(scene: Scene, port: int) -> Sequence[str]:
     return _nginx(scene, port, "", "")
 
@@ -86,10 +92,13 @@ def url_of(place: Place, name: str) -> str:
 
 def curl(scene: Scene, place: Place, name: str, address: str, budget: Budget) -> list[str]:
     """The words of a curl that trusts the laboratory, knows the address already and keeps to the packet rate."""
+    return [*_careful(scene, budget), "--resolve", f"{name}:{place.port}:{shown(address)}"]
+
+
+def _careful(scene: Scene, budget: Budget) -> list[str]:
     words = ["curl", "-sS", "--noproxy", "*", "--cacert", str(authority(scene)), "--connect-timeout", "4"]
     words += ["--max-time", str(max(1, int(budget.seconds_left)))]
-    words += ["--limit-rate", str(max(2_000, int(budget.packets_per_s * SEGMENT_BYTES)))]
-    return [*words, "--resolve", f"{name}:{place.port}:{shown(address)}"]
+    return [*words, "--limit-rate", str(max(2_000, int(budget.packets_per_s * SEGMENT_BYTES)))]
 
 
 def packets_of(size_bytes: int) -> int:
@@ -98,55 +107,97 @@ def packets_of(size_bytes: int) -> int:
 
 
 def _browse_curl(scene: Scene, rng: Random, budget: Budget) -> None:
-    """Visits to sites: a page, the pictures it needs over the same connection, reading, the next page."""
+    """Visits to sites: a page, then all that it names, from this site and from others, at the same time."""
     agent = rng.choice(AGENTS)
     for _ in budget.actions_up_to(number(scene, rng, "visits", 1, 4)):
-        place = place_of(scene, rng, *SECURE, *PLAIN)
-        name, address = look_up(scene, rng, place)
-        words = [*curl(scene, place, name, address, budget), "-A", agent]
-        if rng.random() < 0.3:
-            words.append("--http1.1")
-        for path in _page(rng):
-            if budget.spend(100):
-                words += ["-o", "/dev/null", f"{url_of(place, name)}/{path}"]
-        run_program(scene, budget, words)
+        words = [*_careful(scene, budget), "--parallel", "--parallel-max", str(rng.choice((6, 10)))]
+        words += ["-A", agent, *_family(scene, rng, "--ipv4"), *(["--http1.1"] if rng.random() < 0.3 else [])]
+        asked = []
+        for place, name, path in _page(scene, rng):
+            if budget.spend(60):
+                asked += ["-o", "/dev/null", f"{url_of(place, name)}/{path}"]
+                words += _known(scene, rng, place, name)
+        if not asked:
+            return
+        run_program(scene, budget, [*words, *asked])
         budget.pause(pause_s(scene, rng, 1.5))
 
 
-def _page(rng: Random) -> list[str]:
-    images = rng.sample(range(12), rng.randint(0, 6))
-    return [f"page-{rng.randrange(10)}", *(f"image-{image}" for image in images)]
+def _page(scene: Scene, rng: Random) -> list[tuple[Place, str, str]]:
+    """Where a page and its parts are: few sites keep all at one place, most have it from several."""
+    place = place_of(scene, rng, *SECURE, *PLAIN)
+    name = name_of(rng, place)
+    parts = [(place, name, f"page-{rng.randrange(10)}")]
+    parts += [(place, name, f"image-{image}") for image in rng.sample(range(12), rng.randint(0, 5))]
+    for _ in range(number(scene, rng, "others", 0, 9)):
+        other = place_of(scene, rng, *SECURE, *PLAIN)
+        its_name = name_of(rng, other)
+        parts += [(other, its_name, f"image-{rng.randrange(6)}") for _ in range(rng.choice((1, 1, 2)))]
+    return parts
+
+
+def _family(scene: Scene, rng: Random, only_ipv4: str) -> list[str]:
+    """Programs take IPv6 where both ends have it, unless they are told otherwise."""
+    return [] if rng.random() < float(scene.options.get("ipv6_share", 0.3)) else [only_ipv4]
+
+
+def _known(scene: Scene, rng: Random, place: Place, name: str) -> list[str]:
+    """curl asks the run's resolver by itself; where there is none it is told the address."""
+    if scene.resolver is not None and place.names:
+        return []
+    return ["--resolve", f"{name}:{place.port}:{shown(address_of(scene, rng, place))}"]
 
 
 def _browse_wget(scene: Scene, rng: Random, budget: Budget) -> None:
     """A page and what hangs on it, one after the other, by wget over HTTP/1.1."""
     for _ in budget.actions_up_to(number(scene, rng, "visits", 1, 3)):
-        place = place_of(scene, rng, *SECURE, *PLAIN)
-        name, address = look_up(scene, rng, place)
-        if not budget.spend(600):
+        page = _page(scene, rng)
+        if not budget.spend(60 * len(page)):
             return
-        words = ["wget", "-q", "--no-proxy", "-T", "5", "-t", "1", "-O", "/dev/null", f"--header=Host: {name}"]
+        words = ["wget", "-q", "--no-proxy", "-T", "5", "-t", "1", "-O", "/dev/null", *_family(scene, rng, "-4")]
         words += [f"--ca-certificate={authority(scene)}"]
-        run_program(scene, budget, [*words, *(f"{url_of(place, address)}/{path}" for path in _page(rng))])
+        if scene.resolver is None:  # all of one site, by its address
+            place, name, _ = page[0]
+            address = address_of(scene, rng, place)
+            words.append(f"--header=Host: {name}")
+            page = [(place, address, path) for other, _, path in page if other is place]
+        run_program(scene, budget, [*words, *(f"{url_of(place, name)}/{path}" for place, name, path in page)])
         budget.pause(pause_s(scene, rng, 1.0))
 
 
-def connection_to(scene: Scene, place: Place, address: str, seconds: float) -> http.client.HTTPConnection:
-    """HTTP/1.1 from Python, in the clear or by TLS. The server name is the address's own when no name is known."""
+class _NamedConnection(http.client.HTTPSConnection):
+    """To an address that is known already, by the name that the certificate has."""
+
+    def __init__(self, address: str, port: int, name: str, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(address, port, timeout=timeout, context=context)
+        self._name = name
+        self._trust = context
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._trust.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def connection_to(scene: Scene, place: Place, name: str, address: str, seconds: float) -> http.client.HTTPConnection:
+    """HTTP/1.1 from Python, in the clear or by TLS."""
     if place.service in PLAIN:
         return http.client.HTTPConnection(address, place.port, timeout=max(0.1, seconds))
     trust = ssl.create_default_context(cafile=str(authority(scene)))
-    return http.client.HTTPSConnection(address, place.port, timeout=max(0.1, seconds), context=trust)
+    return _NamedConnection(address, place.port, name, max(0.1, seconds), trust)
 
 
 def _call_api(scene: Scene, rng: Random, budget: Budget) -> None:
-    """A program that asks the same small question again and again over one connection."""
+    """A program that asks the same small question again and again, over one connection or a new one now and then."""
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
-    connection = connection_to(scene, place, address, min(5.0, budget.seconds_left))
+    connection = connection_to(scene, place, name, address, min(5.0, budget.seconds_left))
+    calls_of_one = rng.choice((1, 3, 100))
     try:
         for turn in budget.actions_up_to(number(scene, rng, "calls", 3, 40)):
-            if not budget.spend(30 if turn == 0 else 6):
+            is_new = turn % calls_of_one == 0
+            if is_new:
+                connection.close()
+            if not budget.spend(30 if is_new else 6):
                 return
             query = urlencode({"since": int(time.time()), "page": rng.randrange(50)})
             connection.request("GET", f"/api?{query}", headers={"Host": name, "Accept": "application/json"})

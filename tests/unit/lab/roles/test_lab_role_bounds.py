@@ -111,6 +111,26 @@ def test_packets_are_paid_for_at_their_rate() -> None:
     assert clock.now == pytest.approx(99 / 50)
 
 
+def test_a_ramp_reaches_the_rate_and_keeps_it() -> None:
+    clock = Clock()
+    counted = budget(clock, packets=100_000, seconds=40.0, packets_per_s=100.0)
+    counted.hold_back(rate=0.5, time=0.5, ramp_s=10.0)
+    times = []
+    while counted.spend():
+        times.append(clock.now)
+    seconds = [sum(second <= time < second + 1 for time in times) for second in range(20)]
+    assert seconds[0] < seconds[3] < seconds[6] < seconds[9]
+    assert seconds[12:18] == [50] * 6
+    assert 18.5 < clock.now <= 20.0
+    assert len(times) == pytest.approx(50 * 5 + 50 * 10, abs=60)
+
+
+@pytest.mark.parametrize(("rate", "time"), [(1.5, 1.0), (0.0, 1.0), (1.0, 2.0)])
+def test_bounds_are_never_widened(rate: float, time: float) -> None:
+    with pytest.raises(ValueError, match="not shares"):
+        budget(Clock()).hold_back(rate=rate, time=time)
+
+
 def test_nothing_is_spent_beyond_the_time() -> None:
     clock = Clock()
     counted = budget(clock, seconds=1.0)
