@@ -13,7 +13,8 @@ class PipelineConfig(SourceSettings):
 
 def registries() -> list[Registry]:
     """Every registry, left to right as data walks."""
+    from .features.augment import AUGMENTATIONS
     from .sources import SOURCES
     from .tasks import BASELINES, HEADS
 
-    return [SOURCES, HEADS, BASELINES]
+    return [SOURCES, AUGMENTATIONS, HEADS, BASELINES]

@@ -7,6 +7,7 @@ import typer
 
 from . import (
     annotate,
+    augment,
     bundles,
     columns,
     compare,
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "query": query.query,
     "annotate": annotate.annotate,
+    "augment": augment.augment,
     "pretrain": pretrain.pretrain,
     "fit": fit.fit,
     "predict": predict.predict,

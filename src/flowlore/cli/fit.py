@@ -29,6 +29,8 @@ def fit(
     coverage: Annotated[
         float, typer.Option("--coverage", min=0.5, max=0.999, help="Share of answer sets that hold the truth.")
     ] = 0.9,
+    augment: learning.Augment = None,
+    copies: learning.Copies = 1,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -55,7 +57,14 @@ def fit(
     rng = np.random.default_rng(seed)
     lesson = prepare(predictor, flows, by=split, rng=rng)
     taught, episode = teach(
-        predictor, lesson, shots=shots, rng=rng, head=head, coverage=coverage, drop_small_classes=drop_small_classes
+        predictor,
+        lesson,
+        shots=shots,
+        rng=rng,
+        head=head,
+        coverage=coverage,
+        drop_small_classes=drop_small_classes,
+        augmentation=learning.augmentation(augment, copies),
     )
     report = examine(taught, lesson, episode, rng=rng) | {"shots": shots, "seed": seed, "head": head}
     replace(taught, metrics=report).save(output, overwrite=overwrite)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..config import PipelineConfig
+    from ..features.augment.settings import AugmentSettings
     from ..flows.table import Flows
 
 NEEDED = ("torch", "sklearn", "lightgbm", "safetensors")
@@ -20,6 +21,17 @@ Flowed = Annotated[
 ]
 LabelFile = Annotated[
     Path | None, typer.Option("--labels", metavar="FILE", help="Join labels from this file first, as `annotate` does.")
+]
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--augment",
+        metavar="NAME[:MAGNITUDE]",
+        help="Also learn from copies that are changed like this; see `flowlore augment`. May be repeated.",
+    ),
+]
+Copies = Annotated[
+    int, typer.Option("--copies", metavar="N", help="Changed copies of each flow, where `--augment` is given.")
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of every random choice.")]
 
@@ -36,6 +48,17 @@ def require_extra() -> None:
             f"learning: {', '.join(f'`{name}`' for name in missing)} not installed",
             hint="pip install 'flowlore[learn]'",
         )
+
+
+def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings | None:
+    """What `--augment` and `--copies` ask for; None without a transform."""
+    if not transforms:
+        return None
+    from ..features.augment.settings import AugmentSettings
+    from ..settings import settings_from
+
+    asked = {"transforms": list(transforms), "copies": copies, "policy": "pre-augment"}
+    return settings_from(AugmentSettings, asked)
 
 
 def read_flows(

@@ -12,6 +12,8 @@ def pretrain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Which encoder, e.g. autoencoder.")],
     flows: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
+    augment: learning.Augment = None,
+    copies: learning.Copies = 1,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -31,7 +33,9 @@ def pretrain(
     from .text import print_json, printable
 
     settings = options.resolved(config, set)
-    made = train(model, learning.read_flows(flows, settings, where=where), rng=np.random.default_rng(seed))
+    augmentation = learning.augmentation(augment, copies)
+    held = learning.read_flows(flows, settings, where=where)
+    made = train(model, held, rng=np.random.default_rng(seed), augmentation=augmentation)
     made.save(output, overwrite=overwrite)
     if json:
         print_json({"bundle": str(output), "model": model, **made.data})

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from .splits import (
     split_by_time,
     twin_keys,
 )
+
+if TYPE_CHECKING:
+    from ..features.augment.settings import AugmentSettings
 
 SplitBy = Literal["capture", "time", "host", "network", "random-which-leaks"]
 
@@ -101,8 +104,13 @@ def teach(
     head: str = "probe",
     coverage: float = 0.9,
     drop_small_classes: bool = False,
+    augmentation: AugmentSettings | None = None,
 ) -> tuple[Predictor, Episode]:
-    """The predictor with a head that saw `shots` flows of each class, calibrated on answers given without the flow."""
+    """The predictor with a head that saw `shots` flows of each class, calibrated on answers given without the flow.
+
+    With `augmentation` the head sees changed copies of those flows too. Calibration does not: a copy would give away
+    its original.
+    """
     from . import HEADS
 
     episode = draw_episode(
@@ -118,7 +126,11 @@ def teach(
     made = HEADS.load(head)()
     with _few_of_each_is_meant():
         guessed, classes = out_of_fold(made, vectors, labels)
-        made.fit(vectors, labels)
+        copies = None if augmentation is None else _copies(predictor, lesson.flows, episode.support, augmentation, rng)
+        if copies is None:
+            made.fit(vectors, labels)
+        else:
+            made.fit(np.concatenate([vectors, copies[0]]), np.concatenate([labels, copies[1]]))
     taught = replace(
         predictor,
         head_name=head,
@@ -177,6 +189,25 @@ def examine(
         "best": best,
         "calibration_error": round(calibration_error(answers[predictor.head_name] == truth, sure.max(axis=1)), 4),
     }
+
+
+def _copies(
+    predictor: Predictor,
+    flows: Any,
+    rows: npt.NDArray[np.int64],
+    augmentation: AugmentSettings,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """Vectors and labels of changed copies of the flows at these rows."""
+    import pyarrow as pa
+
+    from ..features.augment.policy import Augmenter
+    from ..features.augment.tables import augment_table
+
+    shown = flows.to_arrow().take(pa.array(rows))
+    batches, _ = augment_table(shown, Augmenter(augmentation), rng, keep_originals=False)
+    copies = pa.Table.from_batches(batches, schema=shown.schema)
+    return predictor.embed(copies).vectors, texts(copies, "label").astype(str)
 
 
 @contextmanager

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import TaskError
+from ..errors import SettingError, TaskError
+from ..settings import settings_values
 from .predictor import Predictor
 from .raw import starts_ns, texts
 from .splits import split_by_time
 
 if TYPE_CHECKING:
+    from ..features.augment.settings import AugmentSettings
+    from ..features.batch import FeatureBatch
     from ..features.settings import FeatureSettings
 
 FEWEST_FLOWS = 20
@@ -27,8 +30,13 @@ def pretrain(
     features: FeatureSettings | None = None,
     settings: Any = None,
     validation_share: float = 0.1,
+    augmentation: AugmentSettings | None = None,
 ) -> Predictor:
-    """An encoder that has seen these flows, and no label of them. The latest share of them says when to stop."""
+    """An encoder that has seen these flows, and no label of them. The latest share of them says when to stop.
+
+    With `augmentation` changed copies of the flows are added before training; those that say when to stop stay as they
+    are.
+    """
     from ..features.extract import extract
     from ..features.settings import FeatureSettings
     from ..models import MODELS
@@ -48,13 +56,18 @@ def pretrain(
     except TaskError:  # all in one instant: nothing to stop by
         train, validation = np.arange(len(flows)), np.zeros(0, np.int64)
     batch = extract(flows, features)
+    shown = batch.take(train)
+    if augmentation is not None:
+        shown = _with_copies(shown, augmentation, rng)
     began = time.perf_counter()
-    encoder.fit([batch.take(train)], rng, validation=[batch.take(validation)] if len(validation) else ())
+    encoder.fit([shown], rng, validation=[batch.take(validation)] if len(validation) else ())
     return Predictor(
         model=model,
         encoder=encoder,
         features=features,
-        data=data_card(flows, features) | {"training_s": round(time.perf_counter() - began, 1)},
+        data=data_card(flows, features)
+        | {"training_s": round(time.perf_counter() - began, 1)}
+        | ({} if augmentation is None else {"augmentation": settings_values(augmentation)}),
     )
 
 
@@ -70,3 +83,15 @@ def data_card(flows: Any, features: FeatureSettings) -> dict[str, Any]:
         "captures": len(captures),
         "shortcuts": features.shortcuts(),
     }
+
+
+def _with_copies(batch: FeatureBatch, augmentation: AugmentSettings, rng: np.random.Generator) -> FeatureBatch:
+    from ..features.augment.batches import augment_batch
+    from ..features.augment.policy import Augmenter
+
+    if augmentation.policy != "pre-augment":
+        raise SettingError(
+            f"augment: the policy is `{augmentation.policy}`, but pre-training adds copies before it begins",
+            hint='`policy = "pre-augment"`',
+        )
+    return augment_batch(batch, Augmenter(augmentation), rng)[0]

@@ -115,3 +115,14 @@ def test_an_empty_shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     monkeypatch.setenv("FLOWLORE_CACHE_DIR", str(tmp_path))
     assert run(["bundles", "--json"]) == 0
     assert [row for row in json.loads(capsys.readouterr().out) if not row["packaged"]] == []
+
+
+def test_augmented_copies_teach(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    augmented = tmp_path / "augmented"
+    words = ["--augment", "packet-loss", "--augment", "change-rtt:1", "--copies", "3"]
+    assert run(["pretrain", "stub", str(DEMO_CAPTURE), "-o", str(augmented), *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["augmentation"]["copies"] == 3
+    assert teach(tmp_path / "taught", *words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["shown"] > 0
+    assert teach(tmp_path / "other", "--augment", "wrap:7") == 2
+    assert "magnitude of `wrap` is 7, but must be from 0 to 1" in capsys.readouterr().err

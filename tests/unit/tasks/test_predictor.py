@@ -155,3 +155,36 @@ def test_splits_by_words(office: Flows, by: str) -> None:
 def test_splits_that_cannot_be(office: Flows, by: str) -> None:
     with pytest.raises(TaskError, match="split by"):
         split_flows(office, by, rng=np.random.default_rng(0), classes=np.full(len(office), "x"))
+
+
+def test_copies_teach_but_do_not_calibrate_or_examine(pretrained: Predictor, office: Flows) -> None:
+    from flowlore.features.augment.settings import AugmentSettings
+
+    lesson = prepare(pretrained, office, by="time", rng=np.random.default_rng(1))
+    made = {}
+    for copies in (0, 4):
+        asked = AugmentSettings(transforms=("packet-loss",), policy="pre-augment", copies=copies) if copies else None
+        rng = np.random.default_rng(2)
+        made[copies], episode = teach(
+            pretrained, lesson, shots=3, rng=rng, head="prototypes", drop_small_classes=True, augmentation=asked
+        )
+        assert len(made[copies].support.labels) == len(episode.support)
+    assert made[0].calibration == made[4].calibration
+    plain, augmented = (one.head.state()[0] for one in made.values())
+    assert any(not np.array_equal(plain[name], augmented[name]) for name in plain)
+
+
+def test_pretraining_sees_copies_of_what_teaches(with_stub: None, office: Flows) -> None:
+    from flowlore.errors import SettingError
+    from flowlore.features.augment.settings import AugmentSettings
+
+    asked = AugmentSettings(transforms=("packet-loss:1",), policy="pre-augment", copies=2)
+    plain = pretrain("stub", office, rng=np.random.default_rng(0))
+    augmented = pretrain("stub", office, rng=np.random.default_rng(0), augmentation=asked)
+    assert not np.allclose(plain.encoder.arrays["mean"], augmented.encoder.arrays["mean"])
+    assert augmented.data["augmentation"]["transforms"] == ["packet-loss:1"] and "augmentation" not in plain.data
+    with pytest.raises(TaskError, match="no classes were given"):
+        mixing = AugmentSettings(transforms=("cutmix",), policy="pre-augment")
+        pretrain("stub", office, rng=np.random.default_rng(0), augmentation=mixing)
+    with pytest.raises(SettingError, match="policy is `replace`"):
+        pretrain("stub", office, rng=np.random.default_rng(0), augmentation=AugmentSettings(transforms=("wrap",)))
