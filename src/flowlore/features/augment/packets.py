@@ -50,7 +50,8 @@ class PacketSeries:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Packets of each flow."""
-        return self.is_packet.sum(axis=1, dtype=np.int64)
+        counts: npt.NDArray[np.int64] = self.is_packet.sum(axis=1, dtype=np.int64)
+        return counts
 
     @property
     def payload(self) -> Integers:
@@ -59,7 +60,8 @@ class PacketSeries:
     @property
     def times_ns(self) -> Times:
         """Since the first packet; after the last packet the time stands still."""
-        return np.cumsum(self.gap_ns, axis=1)
+        times: Times = np.cumsum(self.gap_ns, axis=1)
+        return times
 
     @property
     def largest(self) -> Integers:
