@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from .batch import Array, FeatureBatch
 from .entities import extract_entities
+from .graphs.ends import extract_ends, require_ends
 from .quantities import extract_quantities
 from .series import extract_series
 from .settings import FeatureSettings
@@ -27,6 +28,8 @@ def extract(flows: Flows | pa.Table | pa.RecordBatch, settings: FeatureSettings 
     table = flows if isinstance(flows, (pa.Table, pa.RecordBatch)) else flows.to_arrow()
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
+    if settings.graph:
+        require_ends(table)
     pieces = [piece for piece in table.to_batches(max_chunksize=ROWS_AT_ONCE) if piece.num_rows]
     if not pieces:
         pieces = [pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in table.schema], schema=table.schema)]
@@ -56,6 +59,10 @@ def _extract(table: pa.RecordBatch, settings: FeatureSettings) -> FeatureBatch:
         channels |= tokens
         present |= has_tokens
         present["entities"] = np.logical_or.reduce(list(has_tokens.values()))
+    if settings.graph:
+        ends, has_ends = extract_ends(table)
+        channels |= ends
+        present |= has_ends
     return FeatureBatch(length=table.num_rows, channels=channels, present=present)
 
 

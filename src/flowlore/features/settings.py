@@ -30,7 +30,13 @@ class FeatureSettings(Settings):
         "labels of server and DNS names as entities; on, since names outlive addresses; off for studies of behaviour",
     )
 
+    graph: bool = setting(
+        False,
+        "which flows share a host, and when, for encoders of graphs; addresses join flows and are never looked at",
+    )
+
     def shortcuts(self) -> str:
         """What a report says of identity: `addresses off, ports off, names on`."""
         chosen = {"addresses": self.use_addresses, "ports": self.use_ports, "names": self.use_names}
-        return ", ".join(f"{name} {'on' if on and self.entities else 'off'}" for name, on in chosen.items())
+        words = [f"{name} {'on' if on and self.entities else 'off'}" for name, on in chosen.items()]
+        return ", ".join([*words, "shared hosts on"] if self.graph else words)
