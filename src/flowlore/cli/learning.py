@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ..features.augment.settings import AugmentSettings
     from ..flows.table import Flows
 
-NEEDED = ("torch", "sklearn", "lightgbm", "safetensors")
-
 BundleName = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or folder of a bundle.")]
 Flowed = Annotated[
     list[str], typer.Argument(metavar="IN...", help="Captures, exports, logs or flow tables; files or folders.")
@@ -38,16 +36,9 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of every 
 
 def require_extra() -> None:
     """Learning needs packages that reading flows does not."""
-    from importlib.util import find_spec
+    from ..tasks.extra import require_learning
 
-    from ..errors import MissingDependency
-
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise MissingDependency(
-            f"learning: {', '.join(f'`{name}`' for name in missing)} not installed",
-            hint="pip install 'flowlore[learn]'",
-        )
+    require_learning()
 
 
 def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings | None:

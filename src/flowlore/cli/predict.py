@@ -14,6 +14,10 @@ def predict(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .jsonl file; else only a summary.")
     ] = "",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also write what decided and the nearest labelled flows; 100 times as long."),
+    ] = False,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -28,10 +32,16 @@ def predict(
     learning.require_extra()
     import contextlib
 
+    from ..errors import OutputError
     from ..flows.write import open_writer
+    from ..tasks.explanation import with_reasons
     from ..tasks.predictor import load
     from .text import print_json, print_table, printable
 
+    if explain and not output:
+        raise OutputError(
+            "predict: `--explain` has nowhere to write to", hint="`--output answers.parquet`, or `flowlore explain`"
+        )
     predictor = load(bundle)
     predictor.taught()
     settings = options.resolved(config, set)
@@ -51,6 +61,8 @@ def predict(
             named.update(str(label) for label in labels)
             unknown.update(str(label) for label, doubt in zip(labels, doubts, strict=True) if doubt)
             rows += len(answers)
+            if explain:
+                answers = with_reasons(answers, predictor, batch)
             if writer is not None:
                 for part in answers.to_batches():
                     writer.write(part)

@@ -20,7 +20,7 @@ def steps() -> Iterator[tuple[str, Callable[[], None]]]:
     The meter holds the sniffer and needs headers, so it comes after both and finds them compiled.
     """
     yield "names on the wire; headers, NetFlow, IPFIX and sFlow", lambda: side_by_side("names", "exports")
-    yield "the meter; addresses as text and filters", lambda: side_by_side("meter", "text")
+    yield "the meter; addresses as text and filters; maps", lambda: side_by_side("meter", "text", "map")
 
 
 def side_by_side(*parts: str) -> None:
@@ -96,11 +96,29 @@ def write_text() -> None:
         Flows(keep(batch)).to_polars()
 
 
+def draw_map() -> None:
+    from ..tasks.extra import missing_packages
+
+    if missing_packages():
+        return
+    import numpy as np
+
+    from ..features.extract import extract
+    from ..flows.schema import flow_batch
+    from ..tasks.projection import project
+
+    rng = np.random.default_rng(0)
+    project(rng.normal(size=(64, 8)), rng=rng).place(rng.normal(size=(4, 8)))
+    series = {"packet_direction": [[1]], "packet_bytes": [[40]]}
+    extract(flow_batch({"flow_id": [bytes(16)], **series}, 1))
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "names": read_names,
     "exports": decode_exports,
     "meter": read_capture,
     "text": write_text,
+    "map": draw_map,
 }
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..errors import BundleError, FlowloreError
 from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
 from .bundle_shelf import find_bundle
+from .extra import require_learning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,7 @@ FLOW_ID_BYTES = 16
 
 def load(name_or_path: str | Path) -> Predictor:
     """A bundle by its name or folder, ready to embed and predict."""
+    require_learning()
     return Predictor.from_bundle(load_bundle(find_bundle(name_or_path)))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import SettingError, TaskError
 from ..settings import settings_values
+from .extra import require_learning
 from .predictor import Predictor
 from .raw import starts_ns, texts
 from .splits import split_by_time
@@ -41,6 +42,7 @@ def pretrain(
     from ..features.settings import FeatureSettings
     from ..models import MODELS
 
+    require_learning()
     if len(flows) < FEWEST_FLOWS:
         raise TaskError(
             f"tasks: {len(flows):,} flows are too few to train on (at least {FEWEST_FLOWS})",
