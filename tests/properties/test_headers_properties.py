@@ -5,13 +5,14 @@ import struct
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from flowlore.sources.packets.headers.frames import new_fragment_table, parse_frame, parse_frames
 from flowlore.sources.packets.headers.keys import key_words
 from flowlore.sources.packets.headers.link_types import LINK_TYPES
 from flowlore.sources.packets.headers.notes import NOTES
 from flowlore.sources.packets.headers.walk import WALK
-from flowlore.sources.packets.layout import FRAME, PACKET, REASONS, TUNNELS, Counts, Records
+from flowlore.sources.packets.layout import FRAME, PACKET, REASONS, TUNNELS, Bytes, Counts, Records
 
 LINKS = st.sampled_from([*LINK_TYPES, 147, 999])
 PORTS = st.sampled_from([53, 80, 443, 2152, 3544, 4789, 4790, 6081, 8472, 65_535])
@@ -71,10 +72,17 @@ def read(
     if layer_by_layer:
         walks = np.zeros(1, WALK)
         walks["nesting_limit"], walks["follow_tunnels"] = 8, follow_tunnels
-        parse_frame(data, frames, packets, 0, fragments, notes, walks[0])
+        _parse_layer_by_layer(data, frames, packets, fragments, notes, walks)
     else:
         parse_frames(data, frames, packets, fragments, notes, 8, follow_tunnels)
     return packets, notes
+
+
+@njit(nogil=True)
+def _parse_layer_by_layer(
+    data: Bytes, frames: Records, packets: Records, fragments: Records, notes: Counts, walks: Records
+) -> None:
+    parse_frame(data, frames, packets, 0, fragments, notes, walks[0])
 
 
 @settings(max_examples=400, deadline=None)

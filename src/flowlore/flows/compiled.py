@@ -1,89 +1,155 @@
-"""How kernels are compiled: a few typed decorators over Numba, so that every kernel has the same promises.
+"""How kernels are declared: a few typed decorators, so that every kernel has the same promises.
 
-Kernels run without the interpreter lock, are kept on disk, and do not check bounds (the tests run them again with
-`NUMBA_BOUNDSCHECK=1`), so each guards its own reads.
+Kernels run without the interpreter lock, are kept on disk as machine code, and do not check bounds (the tests run them
+again with `NUMBA_BOUNDSCHECK=1`), so each guards its own reads. Numba is loaded only where one must be compiled: it
+takes longer to load than most captures take to read.
 """
 
+import threading
 from collections.abc import Callable
+from functools import cached_property, update_wrapper
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from llvmlite import ir
-from numba import njit as typed_njit
-from numba.core import types
-from numba.extending import intrinsic
-
-from .deferred import PartCompiler
+from .machine_code import Loaded, load, save, words_of
 
 F = TypeVar("F", bound=Callable[..., object])
 
-njit: Any = typed_njit  # its stubs know neither `_nrt` nor the wrappers
-
 
 def compiled(function: F) -> F:
-    """Compile to machine code on the first call. May be called from Python, and may make arrays."""
-    return cast(F, njit(cache=True, nogil=True)(function))
+    """Compile by Numba on the first call, with all that it can. May be called from Python, and may make arrays."""
+    return cast(F, Whole(function))
 
 
 def borrowing(function: F) -> F:
-    """The same for a function that makes no array, keeps none and gives none back: references are not counted."""
-    return cast(F, njit(cache=True, nogil=True, _nrt=False)(function))
+    """A kernel that Python calls. It makes no array, keeps none and gives none back: references are not counted.
+
+    It takes arrays, whole numbers, truth values and named tuples of them, and gives whole numbers, truth values, a
+    tuple of them or nothing.
+    """
+    return cast(F, Entry(function))
 
 
 def kernel(function: F) -> F:
-    """Compile a part that only other kernels call, once for all arguments of the same types. It makes no array.
+    """A part that only other kernels call, compiled once for all arguments of the same types. It makes no array.
 
     Numba would compile a function anew for every constant that a caller writes, and wrap each for the interpreter; over
     a hundred small functions that made the first call three times as long.
     """
-    return cast(F, _for_plain_types(njit(**_PART)(function)))
+    return cast(F, Part(function))
 
 
 def inlined(function: F) -> F:
     """The same for a small function on a hot path: its code is put into that of its callers."""
-    return cast(F, _for_plain_types(njit(forceinline=True, **_PART)(function)))
+    return cast(F, Part(function, forceinline=True))
 
 
-_PART: dict[str, Any] = {
-    "cache": True,
-    "nogil": True,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "_nrt": False,
-    "pipeline_class": PartCompiler,
-}
+class Compilable:
+    """A function that Numba meets as a global of another one; it is asked for only then."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        update_wrapper(cast(Any, self), function)
+        self.function = function
+
+    @property
+    def _numba_type_(self) -> Any:
+        from .front_end import type_of_dispatcher
+
+        return type_of_dispatcher(self.dispatcher)
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        raise NotImplementedError
 
 
-def _for_plain_types(dispatcher: Any) -> Any:
-    """Let constants count as plain numbers when the version to call is looked up."""
-    plain: Any = types.unliteral
-    for_exact_types = dispatcher.get_call_template
+class Whole(Compilable):
+    """Compiled, wrapped and kept on disk by Numba itself."""
 
-    def for_plain_types(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        named = {name: plain(value) for name, value in keywords.items()}
-        return for_exact_types(tuple(plain(value) for value in arguments), named)
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
 
-    dispatcher.get_call_template = for_plain_types
-    return dispatcher
+    @cached_property
+    def dispatcher(self) -> Any:
+        from .front_end import whole
 
-
-def _prefetch(_context: Any, array: Any, place: Any) -> Any:
-    """Ask the processor for the cache line in which `array[place]` begins. Reads nothing, so any place is safe."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_type, _ = signature.args
-        view = context.make_array(array_type)(context, builder, arguments[0])
-        item_bytes = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
-        start = builder.ptrtoint(view.data, ir.IntType(64))
-        address = builder.add(start, builder.mul(arguments[1], item_bytes))
-        byte_pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte_pointer, number, number, number])
-        name = "llvm.prefetch.p0i8" if not getattr(byte_pointer, "is_opaque", False) else "llvm.prefetch.p0"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        to_write, keep_close, data_cache = (ir.Constant(number, value) for value in (1, 3, 1))
-        builder.call(function, [builder.inttoptr(address, byte_pointer), to_write, keep_close, data_cache])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), generate
+        return whole(self.function)
 
 
-prefetch: Any = intrinsic(_prefetch)  # its stub shows the first argument, which Numba fills in
+class Part(Compilable):
+    """Compiled into the kernels that call it."""
+
+    def __init__(self, function: Callable[..., object], **options: Any) -> None:
+        super().__init__(function)
+        self.options = options
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        from .front_end import part
+
+        return part(self.function, self.options)
+
+
+class Entry(Part):
+    """A part that Python may call too: machine code for each kind of arguments, from the disk or compiled now."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._loaded: dict[Any, Loaded] = {}
+        self._plain: Any = None  # Numba's own way, where it has changed too much for ours
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> Any:
+        words: list[int] = []
+        kinds = words_of(arguments, words)
+        loaded = self._loaded.get(kinds)
+        if loaded is None:
+            with self._lock:
+                loaded = self._loaded.get(kinds) or self._ready(kinds, arguments)
+            if loaded is None:
+                return self._plain(*arguments)
+        return loaded(words)
+
+    def is_stored(self) -> bool:
+        """Whether machine code for any kind of arguments is on the disk."""
+        from .machine_code import is_stored
+
+        return is_stored(self)
+
+    def _ready(self, kinds: Any, arguments: tuple[Any, ...]) -> Loaded | None:
+        if self._plain is not None:
+            return None
+        loaded = load(self, kinds)
+        if loaded is None:
+            from .front_end import UnknownNumba, object_code, plain
+
+            try:
+                made = object_code(self, arguments)
+            except UnknownNumba:
+                self._plain = plain(self.function)
+                return None
+            save(self, kinds, made)
+            loaded = Loaded(made, self.function.__name__)
+        self._loaded[kinds] = loaded
+        return loaded
+
+
+class Intrinsic:
+    """Code that no Python function can say, in a module that loads Numba: `module:attribute`."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @cached_property
+    def _numba_type_(self) -> Any:
+        from .front_end import type_of_intrinsic
+
+        module, _, name = self.place.partition(":")
+        return type_of_intrinsic(getattr(import_module(module), name))
+
+
+# Ask the processor for the cache line in which `array[place]` begins. Reads nothing, so any place is safe.
+prefetch: Any = Intrinsic(f"{__package__}.intrinsics:prefetch")
+
+# An array of so many (a constant) numbers of NumPy's kind, on the stack, filled with whatever lay there. It ends with
+# the function that asked for it: hand it down, never back.
+room: Any = Intrinsic(f"{__package__}.intrinsics:room")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .compiled import compiled
+from .compiled import borrowing, kernel, room
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
@@ -107,7 +107,7 @@ _COMMUNITY_ID_LENGTH = 30  # "1:" and 28 characters of base64
 _BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8).copy()
 
 
-@compiled
+@borrowing
 def sip_hash_128(words: Words, key_low: np.uint64, key_high: np.uint64, out: Words) -> None:
     """SipHash-2-4 with 128 bits of output over whole 64-bit words."""
     k0, k1 = np.uint64(key_low), np.uint64(key_high)
@@ -148,7 +148,7 @@ def sip_hash_128(words: Words, key_low: np.uint64, key_high: np.uint64, out: Wor
             out[place - total - 1] = v0 ^ v1 ^ v2 ^ v3
 
 
-@compiled
+@borrowing
 def _flow_ids(
     src_high: Words,
     src_low: Words,
@@ -168,7 +168,7 @@ def _flow_ids(
     key_high: np.uint64,
     out: npt.NDArray[np.uint64],
 ) -> None:
-    words = np.empty(8, np.uint64)
+    words = room(8, np.uint64)
     for row in range(len(first_ns)):
         swap = src_high[row] > dst_high[row] or (
             src_high[row] == dst_high[row]
@@ -196,7 +196,7 @@ def _flow_ids(
         sip_hash_128(words, key_low, key_high, out[row])
 
 
-@compiled
+@borrowing
 def _community_ids(
     src_ip: Bytes,
     dst_ip: Bytes,
@@ -206,16 +206,15 @@ def _community_ids(
     alphabet: Bytes,
     out: Bytes,
 ) -> None:
-    block = np.zeros(64, np.uint8)
-    schedule = np.empty(80, np.uint32)
-    digest = np.empty(20, np.uint8)
+    block, schedule, digest = room(64, np.uint8), room(80, np.uint32), room(20, np.uint8)
     for row in range(len(protocol)):
         src, dst = src_ip[row], dst_ip[row]
         first = _mapped_offset(src, dst)
         swap = _swapped(src, dst, src_port[row], dst_port[row], protocol[row])
         low, high = (dst, src) if swap else (src, dst)
         low_port, high_port = (dst_port[row], src_port[row]) if swap else (src_port[row], dst_port[row])
-        block[:] = 0
+        for byte in range(64):
+            block[byte] = 0
         place = 2  # two bytes of seed, zero
         for half in range(2):
             address = low if half == 0 else high
@@ -235,7 +234,7 @@ def _community_ids(
         _write_base64(digest, alphabet, out, row * 30)
 
 
-@compiled
+@kernel
 def _mapped_offset(src: Bytes, dst: Bytes) -> int:
     """12 where both addresses are IPv4-mapped, so that only the last four bytes are hashed; else 0."""
     for byte in range(10):
@@ -247,7 +246,7 @@ def _mapped_offset(src: Bytes, dst: Bytes) -> int:
     return 12
 
 
-@compiled
+@kernel
 def _swapped(src: Bytes, dst: Bytes, src_port: int, dst_port: int, protocol: int) -> bool:
     """Whether Community ID puts `dst` first: the smaller endpoint leads, but one-way ICMP keeps its order."""
     if (protocol == 1 and not _icmp_pair(src_port, dst_port)) or (
@@ -260,7 +259,7 @@ def _swapped(src: Bytes, dst: Bytes, src_port: int, dst_port: int, protocol: int
     return src_port > dst_port
 
 
-@compiled
+@kernel
 def _icmp_pair(first: int, second: int) -> bool:
     low, high = min(first, second), max(first, second)
     return (
@@ -272,13 +271,13 @@ def _icmp_pair(first: int, second: int) -> bool:
     )
 
 
-@compiled
+@kernel
 def _icmp6_pair(first: int, second: int) -> bool:
     low, high = min(first, second), max(first, second)
     return high == low + 1 and (low == 128 or low == 130 or low == 133 or low == 135 or low == 139 or low == 144)
 
 
-@compiled
+@kernel
 def _sha1_one_block(block: Bytes, length: int, schedule: npt.NDArray[np.uint32], digest: Bytes) -> None:
     """SHA-1 of the first `length` (at most 55) bytes of `block`, whose rest is zero."""
     block[length] = 0x80
@@ -325,7 +324,7 @@ def _sha1_one_block(block: Bytes, length: int, schedule: npt.NDArray[np.uint32],
         digest[word * 4 + 3] = value & np.uint32(0xFF)
 
 
-@compiled
+@kernel
 def _write_base64(digest: Bytes, alphabet: Bytes, out: Bytes, place: int) -> None:
     """ "1:" and the base64 of 20 bytes: 28 characters, the last of them "="."""
     out[place] = 49

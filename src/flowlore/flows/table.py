@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import MissingDependency, QueryError
 from ..registry import nearest_name_hint
@@ -167,6 +166,8 @@ class Flows:
         return f"<p>{escape(self._headline())}</p>{self._shown()._repr_html_() if len(self) else ''}"
 
     def _headline(self) -> str:
+        import pyarrow.compute as pc
+
         text = f"Flows: {len(self):,} rows, {self._table.num_columns} columns"
         if "start" in self._table.column_names and len(self):
             ends = pc.min_max(self._table["start"])

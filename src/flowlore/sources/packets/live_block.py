@@ -5,7 +5,7 @@ Linux lays a block out in the byte order of the machine, which is little-endian 
 
 import numpy as np
 
-from ...flows.compiled import compiled
+from ...flows.compiled import borrowing, kernel
 from .captures.walking import Integer, read_u16, read_u32
 from .layout import Bytes, Counts, Records
 
@@ -25,19 +25,19 @@ _ETHERNET = 1
 _COOKED_HEADER_BYTES = 16
 
 
-@compiled
+@borrowing
 def read_status(ring: Bytes, block: int) -> Integer:
     """Not 0 where the block at `block` is ours."""
     return read_u32(ring, block + _BLOCK_STATUS, False) & 1
 
 
-@compiled
+@borrowing
 def write_status(ring: Bytes, block: int, status: int) -> None:
     """0 gives the block back to the kernel."""
     ring[block + _BLOCK_STATUS] = status
 
 
-@compiled
+@borrowing
 def walk_block(
     ring: Bytes,
     block: int,
@@ -92,12 +92,12 @@ def walk_block(
     return count
 
 
-@compiled
+@kernel
 def has_vlan_tag(ring: Bytes, at: Integer) -> Integer:
     return (read_u32(ring, at + _STATUS, False) & _VLAN_IS_VALID) != 0 or read_u32(ring, at + _VLAN_TAG, False) != 0
 
 
-@compiled
+@kernel
 def put_vlan_tag_back(ring: Bytes, start: Integer, at: Integer) -> Integer:
     """Move the two addresses 4 bytes down and write the tag behind them. The number of bytes added."""
     tag = read_u32(ring, at + _VLAN_TAG, False)
@@ -113,7 +113,7 @@ def put_vlan_tag_back(ring: Bytes, start: Integer, at: Integer) -> Integer:
     return 4
 
 
-@compiled
+@kernel
 def add_cooked_header(ring: Bytes, start: Integer, address: Integer) -> Integer:
     """Write a Linux cooked header before the network layer, from the socket's address. The number of bytes added."""
     header = start - _COOKED_HEADER_BYTES

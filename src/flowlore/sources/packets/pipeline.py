@@ -4,6 +4,7 @@ while the last one is metered."""
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from ..source import Account
 from .captures.chunk import Chunk
 from .headers.frames import NOTES, new_fragment_table, parse_frames
 from .layout import PACKET, REASONS, Bytes, Links, Records
-from .meter.meter import MAX_PACKETS, Meter
+from .meter.meter import Meter
 from .meter.state import load_state, save_state
+from .meter.tables import MAX_PACKETS
 from .settings import MeterSettings, PacketSettings
 
 FRAGMENTS_REMEMBERED = 8192
+MOST_SHARDS = 16
 FRAMES_AT_ONCE = 8192  # on one core: as many packets as stay in its cache
 
 
@@ -38,21 +41,23 @@ class PacketPipeline:
         self._settings = packets
         self._state = state
         self._is_last = last
-        saved = load_state(state, meter) if state is not None and state.exists() else None
         threads = packets.threads or len(os.sched_getaffinity(0))
-        self.meter = saved.meter if saved else Meter(meter, source=source, shards=max(1, min(threads, 16)))
+        self._is_beside = threads > 1
+        saved = load_state(state, meter, beside=self._is_beside) if state is not None and state.exists() else None
+        shards = max(1, min(threads - 1, MOST_SHARDS))  # one thread reads, parses and makes batches
+        self.meter = saved.meter if saved else Meter(meter, source=source, shards=shards, beside=self._is_beside)
         self._fragments = saved.fragments if saved else new_fragment_table(FRAGMENTS_REMEMBERED)
         self._already_metered = self.meter.packets_in_flows
         self._header_notes = np.zeros(len(NOTES), np.int64)
         self._verdicts = np.zeros(len(REASONS), np.int64)
-        self._rings = [np.zeros(MAX_PACKETS, PACKET) for _ in range(2 if self.meter.shards > 1 else 1)]
+        self._rings = [np.zeros(MAX_PACKETS, PACKET) for _ in range(2 if self._is_beside else 1)]
         self._turn = 0
         self._captures_of_state = len(self.meter.captures) if saved else 0
 
     def batches(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
         """Every batch, as flows end. Open ones go to the state file; without it, or in the last call, they end."""
         try:
-            yield from self._overlapped(chunks) if self.meter.shards > 1 else self._in_turn(chunks)
+            yield from self._overlapped(chunks) if self._is_beside else self._in_turn(chunks)
             if self._state is None or self._is_last:
                 yield from self._counted(self.meter.finish())
                 if self._state is not None:
@@ -70,32 +75,33 @@ class PacketPipeline:
             for start in range(0, len(chunk.frames), FRAMES_AT_ONCE):
                 packets = self._parse(chunk.data, chunk.frames[start : start + FRAMES_AT_ONCE])
                 captures = names if len(names) == 1 else names[start : start + FRAMES_AT_ONCE]
-                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"], self.meter.clock_ns):
+                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"]):
                     yield from self._counted(self.meter.advance(opening_ns))
-                    self.meter.feed(packets[first:stop], _part(captures, first, stop), chunk.data)
-                    yield from self._counted(self.meter.settle([], closing_ns))
+                    piece = _part(captures, first, stop)
+                    self.meter.feed(packets[first:stop], piece, chunk.data, closing_ns)
+                    self.meter.settle([])
+                    yield from self._counted(self.meter.hand_out())
             yield from self._after(chunk)
 
     def _overlapped(self, chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
-        """While the shards meter one chunk, this thread reads and parses the next."""
-        running, clock_ns = None, self.meter.clock_ns
+        """While the shards meter one chunk, this thread makes batches of what has ended, and parses the next chunk."""
+        running: list[Future[None]] = []
         for chunk in chunks:
             names = self._know_captures(chunk)
             for start in range(0, max(len(chunk.frames), 1), MAX_PACKETS):
                 packets = self._parse(chunk.data, chunk.frames[start : start + MAX_PACKETS])
                 captures = names if len(names) == 1 else names[start : start + MAX_PACKETS]
-                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"], clock_ns):
-                    if running is not None:
-                        yield from self._counted(self.meter.settle(running, clock_ns))
+                for first, stop, opening_ns, closing_ns in self.meter.pieces(packets["time_ns"]):
+                    self.meter.settle(running)
                     yield from self._counted(self.meter.advance(opening_ns))
-                    running = self.meter.feed(packets[first:stop], _part(captures, first, stop), chunk.data)
-                    clock_ns = closing_ns
+                    piece = _part(captures, first, stop)
+                    running = self.meter.feed(packets[first:stop], piece, chunk.data, closing_ns)
+                    yield from self._counted(self.meter.hand_out())
             if chunk.now_ns is not None:  # live: nothing may wait for the next chunk
-                yield from self._counted(self.meter.settle(running or [], clock_ns))
-                running = None
+                self.meter.settle(running)
+                running = []
             yield from self._after(chunk)
-        if running is not None:
-            yield from self._counted(self.meter.settle(running, clock_ns))
+        self.meter.settle(running)
 
     def _parse(self, data: Bytes, frames: Records) -> Records:
         packets = self._rings[self._turn][: len(frames)]

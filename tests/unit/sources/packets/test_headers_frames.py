@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 from flowlore.sources.packets.headers import notes as note_bits
 from flowlore.sources.packets.headers.frames import new_fragment_table, parse_frames
@@ -120,8 +121,13 @@ def test_ipv6_udp(reader: Reader) -> None:
     assert (packet["ip_bytes"], packet["payload_bytes"], packet["ttl"], packet["tos"]) == (53, 5, 63, 3)
 
 
+@njit
+def _first_layer(link: int) -> int:
+    return first_layer(link)
+
+
 def test_every_link_type_that_is_named_is_read() -> None:
-    assert [link for link in range(400) if first_layer(link)] == sorted(LINK_TYPES)
+    assert [link for link in range(400) if _first_layer(link)] == sorted(LINK_TYPES)
 
 
 IP = ipv4(tcp())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import Bytes, Counts, Records
 from .chunk import FileOrdinals
 from .walking import Integer
@@ -24,7 +24,7 @@ LANE = np.dtype(
 )
 
 
-@compiled
+@borrowing
 def interleave(
     lanes: Records,
     heap: Counts,
@@ -68,10 +68,9 @@ def interleave(
         if taken == len(out_frames) or used + captured > len(out_data):
             return taken, used, OUTPUT_FULL, captured
         if lane_state.data_slot < 0:
-            out_data[used : used + captured] = alone_data[frame.start : frame.start + captured]
+            _copy(alone_data, frame.start, captured, out_data, used)
         else:
-            start = lane_state.data_slot * slot_bytes + frame.start
-            out_data[used : used + captured] = arena_data[start : start + captured]
+            _copy(arena_data, lane_state.data_slot * slot_bytes + frame.start, captured, out_data, used)
         out = out_frames[taken]
         out.time_ns = frame.time_ns
         out.start = used
@@ -91,7 +90,13 @@ def interleave(
     return taken, used, LANE_EMPTY, 0
 
 
-@compiled
+@kernel
+def _copy(data: Bytes, start: Integer, size: Integer, out: Bytes, place: Integer) -> None:
+    for byte in range(size):
+        out[place + byte] = data[start + byte]
+
+
+@kernel
 def key_of(lane: Integer, alone_frames: Records, arena_frames: Records, slot_frames: int) -> Integer:
     """Time by which the next frame of a lane is put in order: never before what came before it in its file."""
     if lane.frames_slot < 0:
@@ -99,14 +104,14 @@ def key_of(lane: Integer, alone_frames: Records, arena_frames: Records, slot_fra
     return max(lane.highest_ns, arena_frames[lane.frames_slot * slot_frames + lane.position].time_ns)
 
 
-@compiled
+@kernel
 def comes_first(one: int, other: int, keys_ns: Counts, lanes: Records) -> bool:
     if keys_ns[one] != keys_ns[other]:
         return bool(keys_ns[one] < keys_ns[other])
     return bool(lanes[one].order < lanes[other].order)
 
 
-@compiled
+@kernel
 def rise(heap: Counts, place: int, keys_ns: Counts, lanes: Records) -> None:
     """Move the lane at `place` up to where it belongs."""
     while place > 0:
@@ -117,7 +122,7 @@ def rise(heap: Counts, place: int, keys_ns: Counts, lanes: Records) -> None:
         place = parent
 
 
-@compiled
+@kernel
 def sink(heap: Counts, size: int, keys_ns: Counts, lanes: Records) -> None:
     """Move the lane at the top down to where it belongs."""
     place = 0

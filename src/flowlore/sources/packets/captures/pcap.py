@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing
 from ..layout import Bytes, Counts, Records
 from .chunk import Interface
 from .recognise import PCAP_HEADER_BYTES, PCAP_MAGICS
@@ -95,7 +95,7 @@ def _order_of_lengths(header: bytes, big_endian: bool) -> int:
     return _LENGTHS_MAYBE_SWAPPED if major == 2 and minor == 3 else _LENGTHS_IN_ORDER
 
 
-@compiled
+@borrowing
 def walk_pcap(
     data: Bytes,
     position: int,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import Bytes, Counts, Records
 from .chunk import Interface
 from .walking import (
@@ -132,7 +132,7 @@ class PcapngWalk:
         if magic not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
             return Step(0, position, BAD_RECORD, 0)
         big_endian = magic == b"\x1a\x2b\x3c\x4d"
-        size = read_u32(data, position + 4, big_endian)
+        size = int.from_bytes(data[position + 4 : position + 8].tobytes(), "big" if big_endian else "little")
         if size < 28 or size % 4:
             return Step(0, position, BAD_RECORD, 0)
         self._big_endian = big_endian
@@ -217,7 +217,7 @@ def _clock_divisors(resolution: int) -> tuple[int, int, int, int]:
     return prescale, base**per_second, base ** (per_second - reduced), base**reduced
 
 
-@compiled
+@borrowing
 def walk_pcapng(
     data: Bytes,
     position: int,
@@ -262,7 +262,7 @@ def walk_pcapng(
     return count, position, END_OF_BUFFER, 0
 
 
-@compiled
+@kernel
 def read_packet_block(
     data: Bytes,
     position: int,
@@ -329,7 +329,7 @@ def read_packet_block(
     return 1
 
 
-@compiled
+@kernel
 def nanoseconds_of_ticks(high: Integer, low: Integer, clock: Any) -> Integer:
     """Time stamp → nanoseconds since 1970, `_NO_SUCH_TIME` where 64 bits do not hold them."""
     ticks = (np.uint64(high) << np.uint64(32)) | np.uint64(low)

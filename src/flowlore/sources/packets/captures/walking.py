@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Bytes, Counts, Records
 
 Integer: TypeAlias = Any  # int in Python, int64 in a kernel
@@ -36,7 +36,7 @@ class Step(NamedTuple):
     size: int
 
 
-@compiled
+@kernel
 def read_u16(data: Bytes, at: int, big_endian: bool) -> Integer:
     first, second = np.int64(data[at]), np.int64(data[at + 1])
     if big_endian:
@@ -44,7 +44,7 @@ def read_u16(data: Bytes, at: int, big_endian: bool) -> Integer:
     return (second << 8) | first
 
 
-@compiled
+@kernel
 def read_u32(data: Bytes, at: int, big_endian: bool) -> Integer:
     if big_endian:
         return (
@@ -61,7 +61,7 @@ def read_u32(data: Bytes, at: int, big_endian: bool) -> Integer:
     )
 
 
-@compiled
+@kernel
 def write_frame(
     frames: Records,
     place: int,

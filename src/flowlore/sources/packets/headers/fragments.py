@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Records
 from . import notes
 from .walk import (
@@ -46,7 +46,7 @@ def new_fragment_table(capacity: int) -> Records:
     return np.zeros(max(WAYS, 1 << max(capacity - 1, 0).bit_length()), FRAGMENT)
 
 
-@compiled
+@kernel
 def remember_first(fragments: Records, walk: Walk) -> int:
     """Enter the datagram of a first fragment and return its place; its flow is filled in by `set_flow`."""
     first = _first_way(fragments, walk)
@@ -72,7 +72,7 @@ def remember_first(fragments: Records, walk: Walk) -> int:
     return place
 
 
-@compiled
+@kernel
 def set_flow(fragments: Records, place: int, packets: Records, packet: int) -> None:
     """The first fragment at `place` belongs to the flow of `packet`."""
     entry, flow = fragments[place], packets[packet]
@@ -90,7 +90,7 @@ def set_flow(fragments: Records, place: int, packets: Records, packet: int) -> N
     entry["flow_key_hash"] = flow["key_hash"]
 
 
-@compiled
+@kernel
 def join_flow(fragments: Records, place: int, packets: Records, packet: int) -> None:
     """Give `packet`, a later fragment, the key of the flow of the first fragment at `place`."""
     entry, flow = fragments[place], packets[packet]
@@ -108,7 +108,7 @@ def join_flow(fragments: Records, place: int, packets: Records, packet: int) -> 
     flow["key_hash"] = entry["flow_key_hash"]
 
 
-@compiled
+@kernel
 def find_first(fragments: Records, walk: Walk) -> int:
     """The place of the first fragment of the datagram that a later one belongs to; -1 where it is not known."""
     first = _first_way(fragments, walk)
@@ -118,7 +118,7 @@ def find_first(fragments: Records, walk: Walk) -> int:
     return -1
 
 
-@compiled
+@kernel
 def _first_way(fragments: Records, walk: Walk) -> np.int64:
     word = walk["src_high"] ^ walk["src_low"] ^ (walk["dst_high"] * np.uint64(3)) ^ (walk["dst_low"] * np.uint64(5))
     word = (word ^ np.uint64(walk["fragment_id"])) * np.uint64(0x9E3779B97F4A7C15) ^ _scope(walk)
@@ -127,7 +127,7 @@ def _first_way(fragments: Records, walk: Walk) -> np.int64:
     return np.int64((word >> np.uint64(32)) % groups) * WAYS
 
 
-@compiled
+@kernel
 def _is_same(fragments: Records, place: int, walk: Walk) -> bool:
     entry = fragments[place]
     return bool(
@@ -142,13 +142,13 @@ def _is_same(fragments: Records, place: int, walk: Walk) -> bool:
     )
 
 
-@compiled
+@kernel
 def _is_free(fragments: Records, place: int, time_ns: int) -> bool:
     entry = fragments[place]
     return bool(entry["used"] == 0 or abs(time_ns - entry["time_ns"]) > EXPIRY_NS)
 
 
-@compiled
+@kernel
 def _scope(walk: Walk) -> np.uint64:
     """Protocol, tunnel and VLANs, within which identifications are told apart."""
     return np.uint64(

@@ -6,7 +6,7 @@ give the same packets.
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import NO_MPLS, NO_VLAN, Bytes, Counts, Records
 from . import notes as note_bits
 from .fragments import find_first, join_flow, new_fragment_table, remember_first, set_flow
@@ -57,13 +57,15 @@ def parse_frames(
     has a counter for each of `NOTES`. `max_nesting` bounds tags, tunnels and extension headers in a frame. With
     `follow_tunnels` the innermost IP header makes the flow, else the outermost.
     """
+    data = data.view()
+    data.flags.writeable = False  # whoever calls: a kernel is compiled for each kind of array
     walks = np.zeros(1, WALK)
     walks["nesting_limit"] = max_nesting
     walks["follow_tunnels"] = follow_tunnels
     _parse_frames(data, frames, packets, fragments, notes, walks)
 
 
-@compiled
+@borrowing
 def _parse_frames(
     data: Bytes, frames: Records, packets: Records, fragments: Records, notes: Counts, walks: Records
 ) -> None:
@@ -72,7 +74,7 @@ def _parse_frames(
             parse_frame(data, frames, packets, place, fragments, notes, walks[0])
 
 
-@compiled
+@kernel
 def _parse_usual(data: Bytes, frames: Records, packets: Records, place: int) -> bool:
     """Read Ethernet with at most one tag, IP without options or extensions, and whole TCP or UDP headers.
 
@@ -158,7 +160,7 @@ def _parse_usual(data: Bytes, frames: Records, packets: Records, place: int) -> 
     return True
 
 
-@compiled
+@kernel
 def parse_frame(
     data: Bytes,
     frames: Records,
@@ -196,7 +198,7 @@ def parse_frame(
         counter += 1
 
 
-@compiled
+@kernel
 def _first_layer(frames: Records, place: int) -> int:
     frame = frames[place]
     if frame["time_ns"] < 0:
@@ -207,7 +209,7 @@ def _first_layer(frames: Records, place: int) -> int:
     return -UNKNOWN_LINK_TYPE if layer == STOP else layer
 
 
-@compiled
+@kernel
 def _take_ip(
     data: Bytes,
     frames: Records,
@@ -250,7 +252,7 @@ def _take_ip(
     return enter_tunnel(data, walk) if walk["follow_tunnels"] else STOP, True
 
 
-@compiled
+@kernel
 def _write_packet(frames: Records, packets: Records, place: int, walk: Walk) -> None:
     frame, packet = frames[place], packets[place]
     scope = scope_word(walk["protocol"], walk["vlan"], walk["inner_vlan"], walk["tunnel"])
@@ -295,7 +297,7 @@ def _write_packet(frames: Records, packets: Records, place: int, walk: Walk) -> 
     packet["verdict"] = 0
 
 
-@compiled
+@kernel
 def _write_rejected(frames: Records, packets: Records, place: int, verdict: int) -> None:
     frame, packet = frames[place], packets[place]
     packet["time_ns"] = frame["time_ns"]

@@ -6,7 +6,7 @@ The id of a GTP-U tunnel is left out: each direction has its own TEID. MPLS labe
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..layout import TUNNELS, Records
 
 GTP_U = TUNNELS.index("gtp-u")
@@ -21,7 +21,7 @@ _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _8, _16, _24, _32, _33, _40, _48 = (np.uint64(bits) for bits in (8, 16, 24, 32, 33, 40, 48))
 
 
-@compiled
+@borrowing
 def key_words(packets: Records, place: int) -> KeyWords:
     """The key of a packet as six words, equal for both directions: two packets are of one flow if all six are equal.
 
@@ -38,7 +38,7 @@ def key_words(packets: Records, place: int) -> KeyWords:
     return packet["dst_high"], packet["dst_low"], packet["src_high"], packet["src_low"], ports, scope
 
 
-@compiled
+@borrowing
 def source_is_lower(packets: Records, place: int) -> bool:
     """Whether the sender is the lower endpoint of `key_words` (by address, then port). True where both are equal."""
     packet = packets[place]
@@ -49,19 +49,19 @@ def source_is_lower(packets: Records, place: int) -> bool:
     return bool(packet["src_port"] <= packet["dst_port"])
 
 
-@compiled
+@kernel
 def scope_word(protocol: int, vlan: int, inner_vlan: int, tunnel: int) -> np.uint64:
     """Protocol, tunnel kind and VLAN ids in one word."""
     return np.uint64(protocol) | (np.uint64(tunnel) << _8) | (np.uint64(vlan) << _16) | (np.uint64(inner_vlan) << _32)
 
 
-@compiled
+@kernel
 def key_tunnel_id(tunnel: int, tunnel_id: int) -> np.uint64:
     """The tunnel's id as far as it is part of the key."""
     return np.uint64(0) if tunnel == GTP_U else np.uint64(tunnel_id)
 
 
-@compiled
+@kernel
 def hash_key(
     src_high: np.uint64,
     src_low: np.uint64,
@@ -77,12 +77,12 @@ def hash_key(
     return _mix(ends ^ (scope * _ODD_1) ^ (tunnel_id * _ODD_2))
 
 
-@compiled
+@kernel
 def _hash_endpoint(high: np.uint64, low: np.uint64, port: int) -> np.uint64:
     return _mix(low + high * _ODD_2 + np.uint64(port) * _ODD_3)
 
 
-@compiled
+@kernel
 def _mix(word: np.uint64) -> np.uint64:
     word = (word ^ (word >> _33)) * _MIX_1
     word = (word ^ (word >> _33)) * _MIX_2

@@ -1,6 +1,6 @@
 """Link layers: from the first byte of a frame, or of what a tunnel carries, to the IP header."""
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import NO_MPLS, NO_VLAN, Bytes
 from .network_order import u8, u16, u16_little, u24, u32, u32_little, u48
 from .walk import (
@@ -40,7 +40,7 @@ SOURCE_KNOWN, BOTH_KNOWN = 1, 3
 _MAXIMUM_LENGTH = 0x05DC  # an EtherType field up to this is the length of an LLC frame
 
 
-@compiled
+@kernel
 def first_layer(link: int) -> int:
     """What frames of a link type begin with; STOP where the link type is not known."""
     if link == 1:
@@ -80,7 +80,7 @@ def first_layer(link: int) -> int:
     return STOP
 
 
-@compiled
+@kernel
 def read_link_layer(data: Bytes, walk: Walk, kind: int) -> int:
     """Read one header of the wired link layers. The next layer, or minus the reason why there is none."""
     if kind == ETHERNET:
@@ -106,7 +106,7 @@ def read_link_layer(data: Bytes, walk: Walk, kind: int) -> int:
     return _read_fddi(data, walk)
 
 
-@compiled
+@kernel
 def _read_ethernet(data: Bytes, walk: Walk) -> int:
     """MAC addresses and VLAN ids are those of the Ethernet header nearest to the flow's IP header."""
     start = walk["offset"]
@@ -122,7 +122,7 @@ def _read_ethernet(data: Bytes, walk: Walk) -> int:
     return ETHERTYPE
 
 
-@compiled
+@kernel
 def _read_ethertype(data: Bytes, walk: Walk) -> int:
     """What the EtherType in `value`, which stood before `offset`, announces. VLAN tags are read here."""
     value, start = walk["value"], walk["offset"]
@@ -171,7 +171,7 @@ def _read_ethertype(data: Bytes, walk: Walk) -> int:
     return -NOT_IP
 
 
-@compiled
+@kernel
 def _read_llc(data: Bytes, walk: Walk) -> int:
     start = walk["offset"]
     held = walk["end"] - start
@@ -194,7 +194,7 @@ def _read_llc(data: Bytes, walk: Walk) -> int:
     return _ethertype_layer(walk, u16(data, start + 6))
 
 
-@compiled
+@kernel
 def _ethertype_layer(walk: Walk, value: int) -> int:
     """An EtherType where no length may stand."""
     if value <= _MAXIMUM_LENGTH:
@@ -203,7 +203,7 @@ def _ethertype_layer(walk: Walk, value: int) -> int:
     return ETHERTYPE
 
 
-@compiled
+@kernel
 def _read_mpls(data: Bytes, walk: Walk) -> int:
     """One label. Below the last one, four bits tell IPv4, IPv6 and a control word from an Ethernet pseudowire."""
     if not nest(walk):
@@ -230,14 +230,14 @@ def _read_mpls(data: Bytes, walk: Walk) -> int:
     return ETHERNET
 
 
-@compiled
+@kernel
 def _is_usual_ethertype(data: Bytes, walk: Walk, at: int) -> bool:
     if at + 2 > walk["end"]:
         return False
     return u16(data, at) in (0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x8864, 0x88A8)
 
 
-@compiled
+@kernel
 def _read_pppoe(data: Bytes, walk: Walk) -> int:
     if not nest(walk):
         return -TOO_MANY_HEADERS
@@ -251,7 +251,7 @@ def _read_pppoe(data: Bytes, walk: Walk) -> int:
     return PPP
 
 
-@compiled
+@kernel
 def _read_ppp(data: Bytes, walk: Walk) -> int:
     """With or without address and control bytes; the protocol may be compressed to one byte."""
     place, end = walk["offset"], walk["end"]
@@ -280,7 +280,7 @@ def _read_ppp(data: Bytes, walk: Walk) -> int:
     return -PPP_CONTROL if protocol >= 0x8000 else -NOT_IP
 
 
-@compiled
+@kernel
 def _read_typed(data: Bytes, walk: Walk, kind: int) -> int:
     """Headers of which nothing but the EtherType is wanted: Cisco HDLC, IP over InfiniBand."""
     start = walk["offset"]
@@ -291,7 +291,7 @@ def _read_typed(data: Bytes, walk: Walk, kind: int) -> int:
     return _ethertype_layer(walk, u16(data, start + type_at))
 
 
-@compiled
+@kernel
 def _read_cooked(data: Bytes, walk: Walk, kind: int) -> int:
     """Linux cooked captures know the sender's link address only."""
     start = walk["offset"]
@@ -311,7 +311,7 @@ def _read_cooked(data: Bytes, walk: Walk, kind: int) -> int:
     return _ethertype_layer(walk, value)
 
 
-@compiled
+@kernel
 def _read_null(data: Bytes, walk: Walk) -> int:
     """The address family in the byte order of the capturing machine; some write PPP or an EtherType in its place."""
     start = walk["offset"]
@@ -332,7 +332,7 @@ def _read_null(data: Bytes, walk: Walk) -> int:
     return _ethertype_layer(walk, family)
 
 
-@compiled
+@kernel
 def _read_netfilter_log(data: Bytes, walk: Walk) -> int:
     """Attributes of length, type and value, in the byte order of the capturing machine (taken as little-endian)."""
     start, end = walk["offset"], walk["end"]
@@ -353,7 +353,7 @@ def _read_netfilter_log(data: Bytes, walk: Walk) -> int:
     return -CUT_LINK_HEADER
 
 
-@compiled
+@kernel
 def _read_fddi(data: Bytes, walk: Walk) -> int:
     start = walk["offset"]
     if walk["end"] - start < 13:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from . import notes
 from .network_order import u8, u16, u32, u64
@@ -27,7 +27,7 @@ _MAPPED = np.uint64(0xFFFF00000000)
 _MOST_BYTES = 0xFFFFFFFF
 
 
-@compiled
+@kernel
 def read_ip(data: Bytes, walk: Walk, kind: int) -> int:
     """Read an IP header and its extensions up to the transport header. 0, or the reason why that cannot be."""
     if walk["end"] - walk["offset"] < 1:
@@ -42,7 +42,7 @@ def read_ip(data: Bytes, walk: Walk, kind: int) -> int:
     return reason if reason else _skip_extensions(data, walk)
 
 
-@compiled
+@kernel
 def _read_ipv4(data: Bytes, walk: Walk) -> int:
     if walk["end"] - walk["offset"] < 20:
         return CUT_IP_HEADER
@@ -73,7 +73,7 @@ def _read_ipv4(data: Bytes, walk: Walk) -> int:
     return 0
 
 
-@compiled
+@kernel
 def _read_ipv6(data: Bytes, walk: Walk) -> int:
     if walk["end"] - walk["offset"] < 40:
         return CUT_IP_HEADER
@@ -101,7 +101,7 @@ def _read_ipv6(data: Bytes, walk: Walk) -> int:
     return 0
 
 
-@compiled
+@kernel
 def _take_length(walk: Walk, total: int) -> None:
     end = walk["offset"] + total
     if end > walk["wire_end"]:
@@ -111,7 +111,7 @@ def _take_length(walk: Walk, total: int) -> None:
     bound(walk, end)
 
 
-@compiled
+@kernel
 def _jumbo_length(data: Bytes, walk: Walk) -> int:
     """The length in the jumbo payload option of the hop-by-hop header after an IPv6 header; -1 where there is none."""
     place = walk["offset"] + 40
@@ -130,7 +130,7 @@ def _jumbo_length(data: Bytes, walk: Walk) -> int:
     return -1
 
 
-@compiled
+@kernel
 def _skip_extensions(data: Bytes, walk: Walk) -> int:
     """To the transport header. In IPv4 only the authentication header is one; mobility is one if something follows."""
     is_v6 = walk["version"] == 6
@@ -160,12 +160,12 @@ def _skip_extensions(data: Bytes, walk: Walk) -> int:
     return 0
 
 
-@compiled
+@kernel
 def _is_extension(kind: int) -> bool:
     return kind in (HOP_BY_HOP, ROUTING, FRAGMENT_HEADER, DESTINATION, MOBILITY, HOST_IDENTITY, SHIM6)
 
 
-@compiled
+@kernel
 def _take_fragment(data: Bytes, walk: Walk, following: int) -> None:
     field = u16(data, walk["offset"] + 2)
     if field & 0xFFF8:

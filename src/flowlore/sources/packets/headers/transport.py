@@ -3,7 +3,7 @@
 A header that the capture cuts after its ports still makes a flow; what was cut off reads as 0.
 """
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from . import notes
 from .network_order import u8, u16, u32
@@ -17,7 +17,7 @@ from .walk import (
 ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
 
 
-@compiled
+@kernel
 def read_transport(data: Bytes, walk: Walk) -> int:
     """Read the header at `offset`. 0, or the reason why that cannot be. Protocols without ports have ports 0."""
     place, protocol = walk["offset"], walk["protocol"]
@@ -48,7 +48,7 @@ def read_transport(data: Bytes, walk: Walk) -> int:
     return 0
 
 
-@compiled
+@kernel
 def icmp_ports(protocol: int, kind: int, code: int) -> tuple[int, int]:
     """What stands for the ports of an ICMP message, as in Community ID v1.
 
@@ -59,7 +59,7 @@ def icmp_ports(protocol: int, kind: int, code: int) -> tuple[int, int]:
     return (kind, code) if other < 0 else (kind, other)
 
 
-@compiled
+@kernel
 def _fixed_header(protocol: int) -> int:
     """Bytes that a header of this protocol has at least; 0 where none is read."""
     if protocol == TCP:
@@ -73,7 +73,7 @@ def _fixed_header(protocol: int) -> int:
     return 0
 
 
-@compiled
+@kernel
 def _read_header(data: Bytes, walk: Walk, protocol: int, claimed: int, captured: int) -> int:
     """The length of the header, -1 where it cannot be. At least four bytes are captured."""
     place = walk["offset"]
@@ -94,7 +94,7 @@ def _read_header(data: Bytes, walk: Walk, protocol: int, claimed: int, captured:
     return 8 if protocol == UDP_LITE else 12
 
 
-@compiled
+@kernel
 def _read_tcp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
     place = walk["offset"]
     if captured >= 8:
@@ -112,7 +112,7 @@ def _read_tcp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
     return header
 
 
-@compiled
+@kernel
 def _read_udp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
     """The payload ends by the nearer of the UDP and the IP length. UDP length 0 is allowed beyond 64 KiB only."""
     end = claimed
@@ -129,7 +129,7 @@ def _read_udp(data: Bytes, walk: Walk, claimed: int, captured: int) -> int:
     return 8
 
 
-@compiled
+@kernel
 def _icmp_counterpart(kind: int) -> int:
     if kind in (0, 8):  # echo
         return 8 - kind
@@ -144,7 +144,7 @@ def _icmp_counterpart(kind: int) -> int:
     return -1
 
 
-@compiled
+@kernel
 def _icmpv6_counterpart(kind: int) -> int:
     if kind in (128, 129):  # echo
         return 257 - kind

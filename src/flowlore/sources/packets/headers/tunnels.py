@@ -3,7 +3,7 @@
 Ports alone prove nothing, so every fixed bit of a tunnel's header is checked before its inside is looked at.
 """
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import TUNNELS, Bytes
 from .network_order import u8, u16, u24, u32
 from .transport import UDP
@@ -37,7 +37,7 @@ _TEREDO = TUNNELS.index("teredo")
 _ERSPAN = TUNNELS.index("erspan")
 
 
-@compiled
+@kernel
 def enter_tunnel(data: Bytes, walk: Walk) -> int:
     """The layer that a packet carries if it is a tunnel, STOP if it is none; minus the reason if it is one too many.
 
@@ -64,18 +64,18 @@ def enter_tunnel(data: Bytes, walk: Walk) -> int:
     return layer
 
 
-@compiled
+@kernel
 def is_tunnel_port(src_port: int, dst_port: int) -> bool:
     """Whether a UDP packet may be a tunnel's. VXLAN is known by its destination alone, the others by either port."""
     return dst_port in (VXLAN_PORT, VXLAN_LINUX_PORT, VXLAN_GPE_PORT) or _is_two_way(src_port) or _is_two_way(dst_port)
 
 
-@compiled
+@kernel
 def _is_two_way(port: int) -> bool:
     return port in (GENEVE_PORT, GTP_U_PORT, TEREDO_PORT)
 
 
-@compiled
+@kernel
 def _enter_udp(data: Bytes, walk: Walk) -> int:
     src_port, dst_port, held = walk["src_port"], walk["dst_port"], walk["end"] - walk["offset"]
     if held < 8:
@@ -89,7 +89,7 @@ def _enter_udp(data: Bytes, walk: Walk) -> int:
     return _enter_teredo(data, walk, held)
 
 
-@compiled
+@kernel
 def _enter_vxlan(data: Bytes, walk: Walk) -> int:
     """With its extensions for group policies (a flag and a group id) and other protocols (a flag and a number)."""
     start = walk["offset"]
@@ -110,7 +110,7 @@ def _enter_vxlan(data: Bytes, walk: Walk) -> int:
     return layer
 
 
-@compiled
+@kernel
 def _enter_geneve(data: Bytes, walk: Walk) -> int:
     start = walk["offset"]
     if data[start] & 0xC0 or data[start + 1] & 0x3F or data[start + 7]:
@@ -125,7 +125,7 @@ def _enter_geneve(data: Bytes, walk: Walk) -> int:
     return ETHERTYPE
 
 
-@compiled
+@kernel
 def _enter_gtp_u(data: Bytes, walk: Walk, held: int) -> int:
     """User data of version 1, whose length must agree with that of UDP; extension headers are skipped."""
     start, header = walk["offset"], 8
@@ -155,7 +155,7 @@ def _enter_gtp_u(data: Bytes, walk: Walk, held: int) -> int:
     return IP
 
 
-@compiled
+@kernel
 def _enter_teredo(data: Bytes, walk: Walk, held: int) -> int:
     """IPv6 after an authentication and an origin indication, each of which may be absent; trailers may follow."""
     start, header = walk["offset"], 0
@@ -173,7 +173,7 @@ def _enter_teredo(data: Bytes, walk: Walk, held: int) -> int:
     return IPV6
 
 
-@compiled
+@kernel
 def _enter_gre(data: Bytes, walk: Walk) -> int:
     """Version 0 with checksum, routing, key and sequence, and version 1 (PPTP), whose call id is no tunnel id:
     each direction has its own."""
@@ -228,7 +228,7 @@ def _enter_gre(data: Bytes, walk: Walk) -> int:
     return ETHERTYPE if value > 0x05DC else STOP
 
 
-@compiled
+@kernel
 def _enter_erspan(data: Bytes, walk: Walk, value: int, flags: int) -> int:
     """Types I (no header, no sequence number), II and III of mirrored Ethernet; the session is the tunnel's id."""
     start = walk["offset"]

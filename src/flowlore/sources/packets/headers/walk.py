@@ -6,7 +6,7 @@ end; headers with a length of their own bring both nearer, so that padding is ne
 
 import numpy as np
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import NO_MPLS, NO_VLAN, REASONS
 
 # Reasons by place.
@@ -108,7 +108,7 @@ WALK = np.dtype(
 FIRST_FRAGMENT, LATER_FRAGMENT = 1, 2
 
 
-@compiled
+@kernel
 def begin(walk: Walk, start: int, captured: int, wire: int, time_ns: int) -> None:
     """Set the record to the beginning of a frame. The limits stay as they were."""
     walk["offset"] = start
@@ -131,14 +131,14 @@ def begin(walk: Walk, start: int, captured: int, wire: int, time_ns: int) -> Non
     walk["inner_entry"] = -1
 
 
-@compiled
+@kernel
 def nest(walk: Walk) -> bool:
     """Count one more tag, tunnel or extension header; False where that is one too many."""
     walk["nesting"] += 1
     return bool(walk["nesting"] <= walk["nesting_limit"])
 
 
-@compiled
+@kernel
 def bound(walk: Walk, end: int) -> None:
     """Nothing after `end` belongs to what is being read."""
     walk["end"] = max(walk["offset"], min(walk["end"], end))

@@ -1,6 +1,6 @@
 """IEEE 802.11 data frames, with the headers that capture software puts before them."""
 
-from ....flows.compiled import compiled
+from ....flows.compiled import kernel
 from ..layout import Bytes
 from .links import BOTH_KNOWN, first_layer
 from .network_order import u16_little, u32, u32_little, u48
@@ -24,7 +24,7 @@ from .walk import (
 )
 
 
-@compiled
+@kernel
 def read_wireless_layer(data: Bytes, walk: Walk, kind: int) -> int:
     """Read 802.11 or what was put before it. The next layer, or minus the reason why there is none."""
     if kind == WIRELESS:
@@ -36,7 +36,7 @@ def read_wireless_layer(data: Bytes, walk: Walk, kind: int) -> int:
     return _read_prism_or_avs(data, walk, kind)
 
 
-@compiled
+@kernel
 def _read_wireless(data: Bytes, walk: Walk) -> int:
     if walk["has_fcs"]:
         bound(walk, walk["wire_end"] - 4)
@@ -71,7 +71,7 @@ def _read_wireless(data: Bytes, walk: Walk) -> int:
     return LLC
 
 
-@compiled
+@kernel
 def _read_radiotap(data: Bytes, walk: Walk) -> int:
     start = walk["offset"]
     held = walk["end"] - start
@@ -96,7 +96,7 @@ def _read_radiotap(data: Bytes, walk: Walk) -> int:
     return WIRELESS
 
 
-@compiled
+@kernel
 def _read_prism_or_avs(data: Bytes, walk: Walk, kind: int) -> int:
     """Both name their length: AVS in network order, Prism in that of the driver. Some drivers write AVS as Prism."""
     start = walk["offset"]
@@ -113,7 +113,7 @@ def _read_prism_or_avs(data: Bytes, walk: Walk, kind: int) -> int:
     return WIRELESS
 
 
-@compiled
+@kernel
 def _read_ppi(data: Bytes, walk: Walk) -> int:
     """Fields of type, length and value before a frame of any link type."""
     if not nest(walk):

@@ -7,7 +7,6 @@ from ..layout import Bytes, Counts, Links, Number, Record
 from .layout import (
     LOST_NAMES,
     LOST_SERIES,
-    MAX_NAMES_BYTES,
     NAMES_BLOCK,
     NAMES_FREE,
     NAMES_USED,
@@ -15,6 +14,7 @@ from .layout import (
     SERIES_BLOCK,
     SERIES_FREE,
     SERIES_USED,
+    SNIFFED_NAMES_BYTES,
     Tables,
 )
 
@@ -70,7 +70,7 @@ def append_packet(tables: Tables, flow: Record, packet: Record, gap_ns: Number, 
 def append_items(tables: Tables, flow: Record, start: Number, stop: Number) -> None:
     """Add `tables.items[start:stop]` (whole items) to the names of a flow; all or nothing."""
     length = np.int64(flow.names_bytes)
-    if length + stop - start > MAX_NAMES_BYTES:
+    if length - np.int64(flow.looked_up_bytes) + stop - start > SNIFFED_NAMES_BYTES:
         tables.numbers[LOST_NAMES] += 1
         return
     blocks_needed = (length + stop - start + NAMES_BLOCK - 1) // NAMES_BLOCK - (length + NAMES_BLOCK - 1) // NAMES_BLOCK

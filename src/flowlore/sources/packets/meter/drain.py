@@ -14,7 +14,6 @@ from ....flows.schema import DIRECTIONS, END_REASONS, arrow_schema, flow_batch
 from ..layout import TUNNELS, Counts, Number, Records
 from .columns import DST_MAC, ROWS_AHEAD, SIDE_COLUMNS, SRC_MAC, Columns, flow_columns, side_columns
 from .layout import SERIES_BLOCK, Tables
-from .lookups import Lookups
 from .naming import name_columns
 
 Array = npt.NDArray[Any]
@@ -47,9 +46,9 @@ class DrainOptions:
     flow_id_key: tuple[int, int] = NO_KEY
 
 
-def drain(tables: Tables, count: int, captures: list[str], lookups: Lookups, options: DrainOptions) -> pa.RecordBatch:
-    """The first `count` finished flows as a batch. The caller frees their slots afterwards."""
-    slots = tables.finished[:count].astype(np.int64)
+def drain(tables: Tables, begin: int, count: int, captures: list[str], options: DrainOptions) -> pa.RecordBatch:
+    """`count` finished flows from the place `begin` on as a batch. The caller frees their slots afterwards."""
+    slots = tables.finished[begin : begin + count].astype(np.int64)
     flows, addresses, macs = flow_columns(tables.flows, slots)
     known = _flow_columns(flows, addresses, macs, options)
     for direction, name in enumerate(DIRECTIONS):
@@ -57,7 +56,7 @@ def drain(tables: Tables, count: int, captures: list[str], lookups: Lookups, opt
     if options.with_series:
         known |= _series_columns(tables, slots)
     if options.names:
-        known |= name_columns(tables, slots, lookups)
+        known |= name_columns(tables, slots)
     if options.payload_bytes:
         known |= _payload_columns(tables, slots, options.payload_bytes)
     known["source"] = repeated_word(options.source, count)

@@ -45,6 +45,7 @@ FLOW = np.dtype(
         ("capture", np.uint32),
         ("has_macs", np.uint8),  # bit 0: `src_mac` is known, bit 1: `dst_mac` is
         ("end_reason", np.uint8),  # place in END_REASONS
+        ("looked_up_bytes", np.uint16),  # of `names_bytes`, what the meter wrote
     ],
     align=True,
 )
@@ -109,7 +110,8 @@ NAMES_BLOCK = 64  # bytes in one block of names
 ASSEMBLY_BYTES = 8192  # what one sniffer may keep
 ASSEMBLY_NOTES = 16
 ITEMS_BYTES = 2048  # what one call of the sniffer may write
-MAX_NAMES_BYTES = 1024  # names kept for one flow
+SNIFFED_NAMES_BYTES = 1024  # names that the sniffer read, kept for one flow
+MAX_NAMES_BYTES = SNIFFED_NAMES_BYTES + 3 + 255  # with the name that DNS gave
 MAX_SNIFFED = 10  # payload packets shown to the sniffer before it gives up
 
 STATE_FIN_FORWARD = 1
@@ -117,6 +119,7 @@ STATE_FIN_REVERSE = 2
 STATE_RESET = 4
 STATE_ESTABLISHED = 16  # a SYN-ACK or payload was seen
 STATE_SNIFFED = 8  # the sniffer wants no more of this flow
+STATE_TO_NAME = 32  # opened in this call of `feed`: nobody has asked yet what DNS called its server
 
 
 class Tables(NamedTuple):
@@ -125,6 +128,7 @@ class Tables(NamedTuple):
     slot_of_key: Words  # open addressing: tag (high 32 bits of the key hash) and slot + 1, zero where free
     flows: Records  # FLOW
     sides: Records  # SIDE, forward of slot s at 2 s, reverse at 2 s + 1
+    open_slots: Words  # a bit for each slot, set where its flow is open
     free_slots: Links
     finished: Links  # slots whose slice has ended and waits to be drained
     series: Records  # SERIES, block b at SERIES_BLOCK b
@@ -137,6 +141,8 @@ class Tables(NamedTuple):
     payload: Bytes  # first payload bytes of side s at payload_bytes s
     items: Bytes  # scratch: what the sniffer wrote
     answers: Bytes  # DNS answers waiting to be learned
+    opened: Links  # slots of flows that wait for the name that DNS gave them
+    opened_at: Links  # the packet that opened each, by place in the call of `feed`; -1 - s for a later slice of slot s
     numbers: Counts  # counts and cursors, places below
 
 
@@ -153,7 +159,7 @@ class Tables(NamedTuple):
     ASSEMBLY_USED,
     ASSEMBLY_FREE,
     ANSWERS_BYTES,
-    SWEEP_CURSOR,
+    EVICTION_CURSOR,
     PACKETS_METERED,
     EVICTED_FLOWS,
     LOST_SERIES,  # packets not kept in a series since its pool was full
@@ -161,8 +167,9 @@ class Tables(NamedTuple):
     LOST_ASSEMBLY,
     LOST_ANSWERS,
     TIME_BACKWARDS,
+    OPENED_COUNT,
     NUMBERS,
-) = range(20)
+) = range(21)
 
 
 class Limits(NamedTuple):
@@ -172,6 +179,7 @@ class Limits(NamedTuple):
     active_ns: int
     linger_ns: int
     window_ns: int
+    sweep_ns: int  # time between two looks for flows that are over
     max_packets: int
     payload_bytes: int
     max_flows: int

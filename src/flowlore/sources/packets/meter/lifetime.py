@@ -7,6 +7,8 @@ from .layout import STATE_ESTABLISHED, STATE_FIN_FORWARD, STATE_FIN_REVERSE, STA
 # Why a slice ended: places in flows.schema.END_REASONS.
 IDLE, ACTIVE, TCP_END, REUSE, WINDOW, END_OF_INPUT, EVICTED = range(7)
 GOES_ON = -1
+LATENESS_NS = 1_000_000_000  # packets this late still find their flow: sweeps are behind the clock by so much
+LAST_NS = (1 << 63) - 1
 NOT_STARTED = -1  # `start_ns` of a flow whose slice was cut off and which has not been heard of since
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
@@ -38,6 +40,14 @@ def slice_reason(flow: Record, now: Number, limits: Limits) -> Number:
     if now - flow.last_ns > patience:
         return TCP_END if ended else IDLE
     return GOES_ON
+
+
+@inlined
+def next_sweep(clock_ns: Number, limits: Limits) -> Number:
+    """The time from which on the next sweep is due when the clock stands at `clock_ns`."""
+    if clock_ns > LAST_NS - limits.sweep_ns:
+        return LAST_NS
+    return ((clock_ns - LATENESS_NS) // limits.sweep_ns + 1) * limits.sweep_ns + LATENESS_NS
 
 
 @inlined

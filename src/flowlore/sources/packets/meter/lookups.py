@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from ....flows.compiled import borrowing, kernel
 from ..layout import Bytes, Counts, Number, Words
+from .sniffing import ANSWER_HEAD
 
-RING = 1 << 16  # answers remembered
+RING = 1 << 16  # answers kept
+LEARNED_AT_ONCE = 4096
+REMEMBERED = RING - LEARNED_AT_ONCE  # answers before its first packet that can name a flow
 BUCKETS = 1 << 16
 NAME_BYTES = 256
 CHAIN_LOOKS = 32  # answers of one bucket looked at before giving up
 LIFETIME_NS = 3_600_000_000_000  # an answer older than an hour names nothing
+_NAME = ANSWER_HEAD + 20  # where the name begins in an answer
 
 
 class Lookups(NamedTuple):
@@ -44,32 +48,28 @@ def new_lookups() -> Lookups:
 
 
 @borrowing
-def learn_answers(lookups: Lookups, answers: Bytes, length: Number) -> None:
-    """Take up the answers that one shard noted (see `sniffing`)."""
-    place: Number = 0
-    while place + 46 <= length:
-        size = np.int64(answers[place]) + (np.int64(answers[place + 1]) << 8)
-        time = _little_endian(answers, place + 2)
-        client_high = _little_endian(answers, place + 10)
-        client_low = _little_endian(answers, place + 18)
-        address_high = _big_endian(answers, place + 26)
-        address_low = _big_endian(answers, place + 34)
-        number = lookups.numbers[0] + 1
-        lookups.numbers[0] = number
-        at = number & (RING - 1)
-        lookups.keys[4 * at] = client_high
-        lookups.keys[4 * at + 1] = client_low
-        lookups.keys[4 * at + 2] = address_high
-        lookups.keys[4 * at + 3] = address_low
-        lookups.times[at] = np.int64(time)
-        bytes_of_name: Number = min(place + size - (place + 46), 255)
-        for byte in range(bytes_of_name):
-            lookups.names[at * NAME_BYTES + byte] = answers[place + 46 + byte]
-        lookups.lengths[at] = bytes_of_name
-        bucket = _bucket(client_low, client_high, address_low, address_high)
-        lookups.before[at] = lookups.buckets[bucket]
-        lookups.buckets[bucket] = number
-        place += size
+def learn_answers(lookups: Lookups, answers: Bytes, lengths: Counts, cursors: Counts, packets: Counts) -> Number:
+    """Take up answers that the shards noted (see `sniffing`), in order of their packets, and tell how many.
+
+    Row s of `answers` holds `lengths[s]` bytes of shard s, of which `cursors[s]` were taken up before. At most as many
+    are taken up as `packets` has room for: it gets the place of the packet of each.
+    """
+    count: Number = 0
+    while count < len(packets):
+        next_shard: Number = -1
+        next_packet: Number = 0
+        for shard in range(len(lengths)):
+            if cursors[shard] + _NAME <= lengths[shard]:
+                packet = _little_endian(answers[shard], cursors[shard] + 2, 4)
+                if next_shard < 0 or packet < next_packet:
+                    next_shard = shard
+                    next_packet = packet
+        if next_shard < 0:
+            break
+        cursors[next_shard] += _learn(lookups, answers[next_shard], cursors[next_shard])
+        packets[count] = next_packet
+        count += 1
+    return count
 
 
 @kernel
@@ -80,12 +80,18 @@ def look_up(
     address_high: Number,
     address_low: Number,
     time_ns: Number,
+    newest: Number,
 ) -> Number:
-    """Place of the newest answer that the client had about the address at `time_ns`, or -1."""
+    """Place of the newest answer that the client had about the address at `time_ns`, or -1.
+
+    Answers with a number above `newest` came later in the capture.
+    """
     number = lookups.buckets[_bucket(client_low, client_high, address_low, address_high)]
+    while number > newest:
+        number = lookups.before[number & (RING - 1)]
     best: Number = -1
     for _ in range(CHAIN_LOOKS):
-        if number == 0 or number <= lookups.numbers[0] - RING:
+        if number == 0 or number <= newest - REMEMBERED:
             break
         at = number & (RING - 1)
         age = time_ns - lookups.times[at]
@@ -103,6 +109,32 @@ def look_up(
 
 
 @kernel
+def _learn(lookups: Lookups, answers: Bytes, place: Number) -> Number:
+    """Put the answer at `place` into the ring; how long it is."""
+    size = _little_endian(answers, place, 2)
+    client_high = np.uint64(_little_endian(answers, place + 14, 8))
+    client_low = np.uint64(_little_endian(answers, place + 22, 8))
+    address_high = _big_endian(answers, place + ANSWER_HEAD)
+    address_low = _big_endian(answers, place + ANSWER_HEAD + 8)
+    number = lookups.numbers[0] + 1
+    lookups.numbers[0] = number
+    at = number & (RING - 1)
+    lookups.keys[4 * at] = client_high
+    lookups.keys[4 * at + 1] = client_low
+    lookups.keys[4 * at + 2] = address_high
+    lookups.keys[4 * at + 3] = address_low
+    lookups.times[at] = _little_endian(answers, place + 6, 8)
+    bytes_of_name: Number = min(size - _NAME, 255)
+    for byte in range(bytes_of_name):
+        lookups.names[at * NAME_BYTES + byte] = answers[place + _NAME + byte]
+    lookups.lengths[at] = bytes_of_name
+    bucket = _bucket(client_low, client_high, address_low, address_high)
+    lookups.before[at] = lookups.buckets[bucket]
+    lookups.buckets[bucket] = number
+    return size
+
+
+@kernel
 def _bucket(client_low: Number, client_high: Number, address_low: Number, address_high: Number) -> Number:
     mixed = (
         np.uint64(client_low)
@@ -115,10 +147,10 @@ def _bucket(client_low: Number, client_high: Number, address_low: Number, addres
 
 
 @kernel
-def _little_endian(data: Bytes, place: Number) -> Number:
-    value = np.uint64(0)
-    for byte in range(8):
-        value |= np.uint64(data[place + byte]) << np.uint64(8 * byte)
+def _little_endian(data: Bytes, place: Number, width: Number) -> Number:
+    value = np.int64(0)
+    for byte in range(width):
+        value |= np.int64(data[place + byte]) << (8 * byte)
     return value
 
 

@@ -16,7 +16,6 @@ from ..settings import MeterSettings
 from .drain import DrainOptions, drain
 from .kernel import end_all, meter_packets, rehash, sweep
 from .layout import (
-    ANSWERS_BYTES,
     EVICTED_FLOWS,
     FINISHED_COUNT,
     LOST_ANSWERS,
@@ -27,18 +26,16 @@ from .layout import (
     PACKETS_METERED,
     SLOTS_USED,
     TIME_BACKWARDS,
-    Limits,
     Tables,
 )
-from .lookups import Lookups, learn_answers, new_lookups
+from .learning import learn_and_name
+from .lifetime import LATENESS_NS
+from .lookups import Lookups, new_lookups
 from .slots import free_slots
-from .tables import limits_of, new_index, new_tables, release_slots
+from .tables import MAX_PACKETS, limits_of, new_answers, new_index, new_tables, release_slots
 
-MAX_PACKETS = 32_768  # packets that one call of `feed` may bring
 SWEEP_SLOTS = 32_768  # slots looked at between two drains
 DRAIN_ROWS = 4_096  # finished flows that wait until a batch is made
-SWEEPS_PER_TIMEOUT = 4
-LATENESS_NS = 1_000_000_000  # packets this late still find their flow: sweeps are behind the clock by so much
 
 NOTES = {
     EVICTED_FLOWS: "evicted-flows",
@@ -51,16 +48,20 @@ NOTES = {
 
 
 class Meter:
-    """Puts packets into flows. The clock is that of the packets (or of the caller, through `advance`)."""
+    """Puts packets into flows. The clock is that of the packets (or of the caller, through `advance`).
 
-    def __init__(self, settings: MeterSettings, *, source: str, shards: int = 1) -> None:
+    With `beside`, each shard runs in a thread of its own, beside the caller.
+    """
+
+    def __init__(self, settings: MeterSettings, *, source: str, shards: int = 1, beside: bool = False) -> None:
         self.settings = settings
         self.source = source
         self.shards = shards
         self.clock_ns = -1
         self.captures: list[str] = []
         self.lookups: Lookups = new_lookups()
-        self.tables: list[Tables] = [new_tables(settings, shards) for _ in range(shards)]
+        self._answers = new_answers(settings, shards)
+        self.tables: list[Tables] = [new_tables(settings, shards, self._answers[shard]) for shard in range(shards)]
         self._limits = [limits_of(settings, shard, shards) for shard in range(shards)]
         self._options = DrainOptions(
             source=source,
@@ -71,56 +72,64 @@ class Meter:
             with_series=settings.max_packets > 0,
             flow_id_key=_flow_id_key(settings.flow_id_key_file),
         )
-        self._sweep_ns = _time_between_sweeps(self._limits[0])
-        self._pool = ThreadPoolExecutor(shards, "meter") if shards > 1 else None
-        self._prepared: list[tuple[int, Future[pa.RecordBatch]]] = []  # batches in the making, by shard
+        self._pool = ThreadPoolExecutor(shards, "meter") if beside else None
+        self._ended = [0] * shards  # flows that had ended when nothing ran
+        self._lent = [0] * shards  # how many of them were handed out and have not left their slots
 
-    def feed(self, packets: Records, captures: Links, data: Bytes) -> list["Future[None]"]:
-        """Meter at most `MAX_PACKETS` packets. With several shards this returns at once: `settle` waits for the end."""
+    def feed(self, packets: Records, captures: Links, data: Bytes, closing_ns: int) -> list["Future[None]"]:
+        """Meter one of `pieces`, of at most `MAX_PACKETS` packets, which moves the clock on to `closing_ns`.
+
+        Beside the caller this returns at once: `settle` waits for the end.
+        """
+        self._free_lent()
         self._make_room(len(packets))
+        opening_ns, self.clock_ns = self.clock_ns, max(self.clock_ns, closing_ns)
         if self._pool is None:
-            meter_packets(self.tables[0], packets, captures, data, self._limits[0])
+            for tables, limits in zip(self.tables, self._limits, strict=True):
+                meter_packets(tables, packets, captures, data, opening_ns, limits)
             return []
         return [
-            self._pool.submit(meter_packets, tables, packets, captures, data, limits)
+            self._pool.submit(meter_packets, tables, packets, captures, data, opening_ns, limits)
             for tables, limits in zip(self.tables, self._limits, strict=True)
         ]
 
-    def settle(self, running: list["Future[None]"], clock_ns: int) -> Iterator[pa.RecordBatch]:
-        """Wait for `feed`, learn what DNS said, move the clock on, and hand out what has ended.
-
-        With several shards, what ended is made ready beside the next `feed` and handed out by the next `settle`.
-        """
+    def settle(self, running: list["Future[None]"]) -> None:
+        """Wait for `feed`, and give new flows the names that DNS gave."""
         for shard in running:
             shard.result()
-        yield from self._take_prepared()
         if self.settings.names:
-            self._learn_answers()
-        yield from self._sweep_when_due(clock_ns)
-        if self._pool is None:
-            yield from self._drain(DRAIN_ROWS)
-        else:
-            yield from self._drain(2 * DRAIN_ROWS)
-            self._prepare(self._pool)
+            learn_and_name(self.lookups, self.tables, self._answers)
+        self._note_ended()
+
+    def hand_out(self, least: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Batches of what had ended by the last `settle`, where that is so much; also while the next `feed` runs."""
+        least = DRAIN_ROWS if least is None else least
+        for shard, tables in enumerate(self.tables):
+            while self._ended[shard] - self._lent[shard] >= least:
+                count = min(self._ended[shard] - self._lent[shard], DRAIN_ROWS)
+                batch = drain(tables, self._lent[shard], count, self.captures, self._options)
+                self._lent[shard] += count
+                yield batch
 
     def advance(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
-        """End flows that have been silent for too long at `clock_ns`, and hand out what has ended."""
-        yield from self._sweep_when_due(clock_ns)
-        if self._pool is None or not self._prepared:
-            yield from self._drain(DRAIN_ROWS)
+        """End flows that have been silent for too long at `clock_ns`, and hand them out. No `feed` runs meanwhile."""
+        before, self.clock_ns = self.clock_ns, max(self.clock_ns, clock_ns)
+        if self._turn(before) != self._turn(self.clock_ns):
+            yield from self._sweep_all(self.clock_ns - LATENESS_NS)
 
-    def pieces(self, times_ns: Counts, clock_ns: int) -> Iterator[tuple[int, int, int, int]]:
-        """Packets cut where a sweep is due, so that flows end alike however the capture was cut.
+    def pieces(self, times_ns: Counts) -> Iterator[tuple[int, int, int, int]]:
+        """Packets as they go to `feed`: with windows, cut where a sweep is due before the next packet (see `advance`).
 
-        For each piece its first packet, the one after its last, and the clock at its first and its last packet. The
-        clock was at `clock_ns` before; it is the newest time of all packets so far.
+        For each piece its first packet, the one after its last, and the clock when it begins and when it ends: the
+        newest time of all packets so far. Flows end alike however the capture was cut.
         """
+        clock_ns = self.clock_ns
         newest = int(times_ns.max(initial=clock_ns))
-        if self._turn(newest) == self._turn(clock_ns):
+        if not self._limits[0].window_ns or self._turn(newest) == self._turn(clock_ns):
             yield 0, len(times_ns), clock_ns, newest
             return
         clocks = np.maximum(np.maximum.accumulate(times_ns), clock_ns)
-        turns = (clocks - LATENESS_NS) // self._sweep_ns
+        turns = (clocks - LATENESS_NS) // self._limits[0].sweep_ns
         starts = [0, *(np.flatnonzero(np.diff(turns)) + 1).tolist(), len(times_ns)]
         for start, stop in pairwise(starts):
             yield start, stop, int(clocks[start]), int(clocks[stop - 1])
@@ -133,7 +142,8 @@ class Meter:
         for tables in self.tables:
             while count := min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS):
                 last_slot = int(tables.finished[count - 1])  # they have ended in the order of their slots
-                yield self._batch(tables, count)
+                yield drain(tables, 0, count, self.captures, self._options)
+                free_slots(tables, count)
                 release_slots(tables, last_slot + 1)
         self.close()
 
@@ -172,56 +182,30 @@ class Meter:
 
     def _turn(self, clock_ns: int) -> int:
         """How many sweeps are due until `clock_ns`."""
-        return (clock_ns - LATENESS_NS) // self._sweep_ns
-
-    def _sweep_when_due(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
-        before, self.clock_ns = self.clock_ns, max(self.clock_ns, clock_ns)
-        if self._turn(before) != self._turn(self.clock_ns):
-            yield from self._sweep_all(self.clock_ns - LATENESS_NS)
+        return (clock_ns - LATENESS_NS) // self._limits[0].sweep_ns
 
     def _sweep_all(self, clock_ns: int) -> Iterator[pa.RecordBatch]:
         for tables, limits in zip(self.tables, self._limits, strict=True):
-            for _ in range(0, int(tables.numbers[SLOTS_USED]), SWEEP_SLOTS):
-                sweep(tables, clock_ns, SWEEP_SLOTS, limits)
+            for begin in range(0, int(tables.numbers[SLOTS_USED]), SWEEP_SLOTS):
+                sweep(tables, clock_ns, begin, begin + SWEEP_SLOTS, limits)
                 yield from self._drain(DRAIN_ROWS)
 
-    def _prepare(self, pool: ThreadPoolExecutor) -> None:
-        """Begin to make batches of what has ended. Its slots stay as they are until `_take_prepared` frees them."""
-        for shard, tables in enumerate(self.tables):
-            if tables.numbers[FINISHED_COUNT] >= DRAIN_ROWS:
-                batch = pool.submit(drain, tables, DRAIN_ROWS, self.captures, self.lookups, self._options)
-                self._prepared.append((shard, batch))
-
-    def _take_prepared(self) -> Iterator[pa.RecordBatch]:
-        prepared, self._prepared = self._prepared, []
-        for shard, running in prepared:
-            batch = running.result()
-            free_slots(self.tables[shard], batch.num_rows)
-            yield batch
-
     def _drain(self, least: int) -> Iterator[pa.RecordBatch]:
-        yield from self._take_prepared()
-        for tables in self.tables:
-            while tables.numbers[FINISHED_COUNT] >= least:
-                count = min(int(tables.numbers[FINISHED_COUNT]), DRAIN_ROWS)
-                yield self._batch(tables, count)
+        """Hand out all that has ended, where it is so much, and free its slots."""
+        self._note_ended()
+        yield from self.hand_out(least)
+        self._free_lent()
 
-    def _batch(self, tables: Tables, count: int) -> pa.RecordBatch:
-        batch = drain(tables, count, self.captures, self.lookups, self._options)
-        free_slots(tables, count)
-        return batch
+    def _note_ended(self) -> None:
+        self._ended = [int(tables.numbers[FINISHED_COUNT]) for tables in self.tables]
 
-    def _learn_answers(self) -> None:
-        for tables in self.tables:
-            if tables.numbers[ANSWERS_BYTES]:
-                learn_answers(self.lookups, tables.answers, int(tables.numbers[ANSWERS_BYTES]))
-                tables.numbers[ANSWERS_BYTES] = 0
-
-
-def _time_between_sweeps(limits: Limits) -> int:
-    """A part of the idle timeout, or the window; no less than packets may be late."""
-    pause = limits.idle_ns // SWEEPS_PER_TIMEOUT
-    return max(min(pause, limits.window_ns) if limits.window_ns else pause, LATENESS_NS)
+    def _free_lent(self) -> None:
+        """Slots that were handed out hold nothing any more."""
+        for shard, tables in enumerate(self.tables):
+            if self._lent[shard]:
+                free_slots(tables, self._lent[shard])
+                self._ended[shard] -= self._lent[shard]
+                self._lent[shard] = 0
 
 
 def _flow_id_key(path: str) -> tuple[int, int]:

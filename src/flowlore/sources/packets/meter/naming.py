@@ -19,6 +19,7 @@ from ..names.tags import (
     DNS_QUERY_TYPE,
     DNS_RESPONSE_CODE,
     JA4,
+    LOOKED_UP,
     NAME_ORIGINS,
     SERVER_NAME,
     SERVER_NAME_FROM,
@@ -30,9 +31,8 @@ from ..names.tags import (
 from .chains import read_items
 from .columns import ROWS_AHEAD
 from .layout import MAX_NAMES_BYTES, NAMES_BLOCK, Tables
-from .lookups import NAME_BYTES, Lookups, look_up
 
-TAGS = 16
+TAGS = 17
 TEXT = {
     "server_name": SERVER_NAME,
     "alpn": ALPN,
@@ -49,7 +49,7 @@ DTLS_VERSIONS = {0xFEFF: "DTLS 1.0", 0xFEFD: "DTLS 1.2", 0xFEFC: "DTLS 1.3"}
 FROM_DNS = NAME_ORIGINS.index("dns")
 
 
-def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, Any]:
+def name_columns(tables: Tables, slots: Counts) -> dict[str, Any]:
     """The entity columns of the flows in `slots`. A server without a name of its own has the one that DNS gave."""
     lengths = tables.flows["names_bytes"][slots].astype(np.int64)
     starts = np.zeros(len(slots) + 1, np.int64)
@@ -58,15 +58,12 @@ def name_columns(tables: Tables, slots: Counts, lookups: Lookups) -> dict[str, A
     places = np.full((TAGS, len(slots)), -1, np.int64)  # where the last item of each tag begins
     sizes = np.zeros((TAGS, len(slots)), np.int32)
     _find_items(tables, slots, starts, items, places, sizes)
-    looked_up = _looked_up(tables, slots, places[SERVER_NAME], lookups)
-    not_looked_up = np.full(len(slots), -1, np.int64)
-    known: dict[str, Any] = {
-        name: _text(items, places[tag], sizes[tag], looked_up if tag == SERVER_NAME else not_looked_up, lookups)
-        for name, tag in TEXT.items()
-    }
-    origin = _number(items, places[SERVER_NAME_FROM], 1)
-    origin = np.where((places[SERVER_NAME] < 0) & (looked_up >= 0), FROM_DNS, origin)
-    known["server_name_from"] = _word(origin, places[SERVER_NAME] < 0, NAME_ORIGINS, also=looked_up >= 0)
+    is_looked_up = (places[SERVER_NAME] < 0) & (places[LOOKED_UP] >= 0)
+    for of_tag in (places, sizes):
+        of_tag[SERVER_NAME][is_looked_up] = of_tag[LOOKED_UP][is_looked_up]
+    known: dict[str, Any] = {name: _text(items, places[tag], sizes[tag]) for name, tag in TEXT.items()}
+    origin = np.where(is_looked_up, FROM_DNS, _number(items, places[SERVER_NAME_FROM], 1))
+    known["server_name_from"] = _word(origin, places[SERVER_NAME] < 0, NAME_ORIGINS)
     known["app_protocol"] = _word(_number(items, places[APP_PROTOCOL], 1), places[APP_PROTOCOL] < 0, APP_PROTOCOLS)
     known["tls_version"] = _versions(_number(items, places[TLS_VERSION], 2), places[TLS_VERSION] < 0)
     known["dns_query_type"] = plain_array(
@@ -105,20 +102,9 @@ def _find_items(
 
 
 @borrowing
-def _find_lookups(tables: Tables, slots: Counts, named: Counts, lookups: Lookups, out: npt.NDArray[np.int64]) -> None:
-    for row in range(len(slots)):
-        out[row] = -1
-        if named[row] < 0:
-            flow = tables.flows[slots[row]]
-            out[row] = look_up(lookups, flow.src_high, flow.src_low, flow.dst_high, flow.dst_low, flow.first_ns)
-
-
-@borrowing
 def _measure_text(
     places: Counts,
     sizes: npt.NDArray[np.int32],
-    looked_up: Counts,
-    lookup_sizes: Bytes,
     offsets: npt.NDArray[np.int32],
     bitmap: Bytes,
 ) -> int:
@@ -129,29 +115,20 @@ def _measure_text(
         offsets[row] = total
         if places[row] >= 0:
             total += np.int64(sizes[row])
-        elif looked_up[row] >= 0:
-            total += np.int64(lookup_sizes[looked_up[row]])
-        else:
-            continue
-        bitmap[row >> 3] |= np.uint8(1 << (row & 7))
-        present += 1
+            bitmap[row >> 3] |= np.uint8(1 << (row & 7))
+            present += 1
     offsets[len(places)] = total
     return present
 
 
 @borrowing
-def _copy_text(
-    items: Bytes, places: Counts, looked_up: Counts, names: Bytes, offsets: npt.NDArray[np.int32], out: Bytes
-) -> None:
+def _copy_text(items: Bytes, places: Counts, offsets: npt.NDArray[np.int32], out: Bytes) -> None:
     for row in range(len(places)):
         start = np.int64(offsets[row])
         size = np.int64(offsets[row + 1]) - start
         if places[row] >= 0:
             for byte in range(size):
                 out[start + byte] = items[places[row] + byte]
-        elif looked_up[row] >= 0:
-            for byte in range(size):
-                out[start + byte] = names[looked_up[row] * NAME_BYTES + byte]
 
 
 @borrowing
@@ -164,24 +141,15 @@ def _read_numbers(items: Bytes, places: Counts, width: int, out: Counts) -> None
         out[row] = value
 
 
-def _looked_up(tables: Tables, slots: Counts, named: Counts, lookups: Lookups) -> Counts:
-    if lookups.numbers[0] == 0:
-        return np.full(len(slots), -1, np.int64)
-    out = np.empty(len(slots), np.int64)
-    _find_lookups(tables, slots, named, lookups, out)
-    return out
-
-
-def _text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32], looked_up: Counts, lookups: Lookups) -> pa.Array:
-    """What the items say; where they say nothing, what was looked up."""
+def _text(items: Bytes, places: Counts, sizes: npt.NDArray[np.int32]) -> pa.Array:
     rows = len(places)
     offsets = np.empty(rows + 1, np.int32)
     bitmap = np.zeros((rows + 7) // 8, np.uint8)
-    present = _measure_text(places, sizes, looked_up, lookups.lengths, offsets, bitmap)
+    present = _measure_text(places, sizes, offsets, bitmap)
     if not present:
         return pa.nulls(rows, pa.string())
     data = np.empty(int(offsets[-1]), np.uint8)
-    _copy_text(items, places, looked_up, lookups.names, offsets, data)
+    _copy_text(items, places, offsets, data)
     validity = pa.py_buffer(bitmap) if present < rows else None
     return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(data), validity)
 
@@ -193,10 +161,8 @@ def _number(items: Bytes, places: Counts, width: int) -> Counts:
     return numbers
 
 
-def _word(
-    numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_], words: tuple[str, ...], *, also: Any = False
-) -> pa.Array:
-    is_null = (absent & ~np.asarray(also)) | (numbers >= len(words)) | (numbers == 0)
+def _word(numbers: npt.NDArray[np.int64], absent: npt.NDArray[np.bool_], words: tuple[str, ...]) -> pa.Array:
+    is_null = absent | (numbers >= len(words)) | (numbers == 0)
     return chosen_words(np.where(is_null, 0, numbers), words, is_null)
 
 

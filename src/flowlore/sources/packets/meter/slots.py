@@ -69,6 +69,7 @@ def open_flow(tables: Tables, packet: Record, capture: Number, ordinal: Number) 
         flow.src_port, flow.dst_port = packet.dst_port, packet.src_port
         flow.src_mac, flow.dst_mac = packet.dst_mac, packet.src_mac
     flow.key_hash = packet.key_hash | np.uint64(1)
+    _mark_open(tables.open_slots, slot)
     flow.first_ns = packet.time_ns
     flow.start_ns = packet.time_ns
     flow.last_ns = packet.time_ns
@@ -89,6 +90,7 @@ def open_flow(tables: Tables, packet: Record, capture: Number, ordinal: Number) 
     flow.state = 0
     flow.sniffed = 0
     flow.assembly = NO_BLOCK
+    flow.looked_up_bytes = 0
     _empty_chains(flow)
     nothing = tables.sides[len(tables.sides) - 1]
     tables.sides[2 * slot] = nothing
@@ -122,6 +124,7 @@ def end_flow(tables: Tables, slot: Number, reason: Number) -> None:
     tables.numbers[OPEN_FLOWS] -= 1
     free_assembly(tables, flow)
     if flow.start_ns == NOT_STARTED:
+        _mark_closed(tables.open_slots, slot)
         free_slot(tables, slot)
     else:
         _finish(tables, slot, reason)
@@ -133,6 +136,7 @@ def cut_slice(tables: Tables, slot: Number, reason: Number) -> Number:
     place = _place_of(tables.slot_of_key, tables.flows[slot].key_hash, slot)
     fresh = _take_slot(tables)
     tables.flows[fresh] = tables.flows[slot]
+    _mark_open(tables.open_slots, fresh)
     flow = tables.flows[fresh]
     flow.part += np.uint32(1)
     flow.start_ns = NOT_STARTED
@@ -186,6 +190,16 @@ def _take_slot(tables: Tables) -> Number:
 
 
 @inlined
+def _mark_open(open_slots: Words, slot: Number) -> None:
+    open_slots[slot >> 6] |= np.uint64(1) << np.uint64(slot & 63)
+
+
+@inlined
+def _mark_closed(open_slots: Words, slot: Number) -> None:
+    open_slots[slot >> 6] &= ~(np.uint64(1) << np.uint64(slot & 63))
+
+
+@inlined
 def _empty_chains(flow: Record) -> None:
     flow.series_first = NO_BLOCK
     flow.series_last = NO_BLOCK
@@ -198,6 +212,7 @@ def _empty_chains(flow: Record) -> None:
 @inlined
 def _finish(tables: Tables, slot: Number, reason: Number) -> None:
     flow = tables.flows[slot]
+    _mark_closed(tables.open_slots, slot)
     flow.key_hash = np.uint64(0)
     flow.end_reason = reason
     tables.finished[tables.numbers[FINISHED_COUNT]] = slot

@@ -22,11 +22,13 @@ from .layout import (
     Tables,
 )
 
-ANSWER_HEAD = 26  # length (2), time (8), client (16); then the item's own address, TTL and name
+ANSWER_HEAD = 30  # length (2), packet (4), time (8), client (16); then the item's own address, TTL and name
 
 
 @kernel
-def sniff_payload(tables: Tables, slot: Number, packet: Record, forward: bool, data: Bytes) -> None:
+def sniff_payload(
+    tables: Tables, slot: Number, packet: Record, packet_place: Number, forward: bool, data: Bytes
+) -> None:
     """Read names from the payload of one packet, the next in order of its direction."""
     flow = tables.flows[slot]
     entry = np.int64(flow.assembly)
@@ -49,7 +51,7 @@ def sniff_payload(tables: Tables, slot: Number, packet: Record, forward: bool, d
         tables.items,
     )
     if written > 0:
-        _keep_items(tables, flow, packet, written)
+        _keep_items(tables, flow, packet, packet_place, written)
     if verdict == MORE and flow.sniffed < MAX_SNIFFED:
         if entry == 0:
             _keep_assembly(tables, flow)
@@ -90,7 +92,7 @@ def _keep_assembly(tables: Tables, flow: Record) -> None:
 
 
 @kernel
-def _keep_items(tables: Tables, flow: Record, packet: Record, written: Number) -> None:
+def _keep_items(tables: Tables, flow: Record, packet: Record, packet_place: Number, written: Number) -> None:
     """Names go to the flow; DNS answers go to the list that is learned after the chunk."""
     items = tables.items
     place: Number = 0
@@ -100,7 +102,7 @@ def _keep_items(tables: Tables, flow: Record, packet: Record, written: Number) -
         if items[place] == DNS_ANSWER:
             if place > run:
                 append_items(tables, flow, run, place)
-            _note_answer(tables, packet, place + 3, stop)
+            _note_answer(tables, packet, packet_place, place + 3, stop)
             run = stop
         place = stop
     if min(place, written) > run:
@@ -108,7 +110,7 @@ def _keep_items(tables: Tables, flow: Record, packet: Record, written: Number) -
 
 
 @kernel
-def _note_answer(tables: Tables, packet: Record, start: Number, stop: Number) -> None:
+def _note_answer(tables: Tables, packet: Record, packet_place: Number, start: Number, stop: Number) -> None:
     """Remember who was told what, when; the client is the receiver of the answer."""
     cursor = tables.numbers[ANSWERS_BYTES]
     length = ANSWER_HEAD + stop - start
@@ -118,11 +120,13 @@ def _note_answer(tables: Tables, packet: Record, start: Number, stop: Number) ->
     out = tables.answers
     out[cursor] = length & 0xFF
     out[cursor + 1] = length >> 8
+    for byte in range(4):
+        out[cursor + 2 + byte] = np.uint8((packet_place >> (8 * byte)) & 0xFF)
     for byte in range(8):
-        out[cursor + 2 + byte] = np.uint8((packet.time_ns >> (8 * byte)) & 0xFF)
+        out[cursor + 6 + byte] = np.uint8((packet.time_ns >> (8 * byte)) & 0xFF)
         shift = np.uint64(8 * byte)
-        out[cursor + 10 + byte] = np.uint8((packet.dst_high >> shift) & np.uint64(0xFF))
-        out[cursor + 18 + byte] = np.uint8((packet.dst_low >> shift) & np.uint64(0xFF))
+        out[cursor + 14 + byte] = np.uint8((packet.dst_high >> shift) & np.uint64(0xFF))
+        out[cursor + 22 + byte] = np.uint8((packet.dst_low >> shift) & np.uint64(0xFF))
     for byte in range(stop - start):
         out[cursor + ANSWER_HEAD + byte] = tables.items[start + byte]
     tables.numbers[ANSWERS_BYTES] = cursor + length

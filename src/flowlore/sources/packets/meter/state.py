@@ -28,7 +28,7 @@ from .layout import (
 )
 from .meter import Meter
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,18 @@ def save_state(path: Path, meter: Meter, fragments: Records) -> None:
         raise
 
 
-def load_state(path: Path, settings: MeterSettings) -> SavedState:
+def load_state(path: Path, settings: MeterSettings, *, beside: bool = False) -> SavedState:
     """A meter that goes on where the saved one stopped. Its settings must be the same."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             if about["format_version"] != FORMAT_VERSION:
                 raise InputError(
-                    f"meter: the state in `{path}` has format {about['format_version']}, not {FORMAT_VERSION}"
+                    f"meter: the state in `{path}` has format {about['format_version']}, not {FORMAT_VERSION}",
+                    hint="another release wrote it: go on with that one, or begin anew with another state file",
                 )
             _check_settings(path, about["settings"], asdict(settings))
-            meter = Meter(settings, source=about["source"], shards=about["shards"])
+            meter = Meter(settings, source=about["source"], shards=about["shards"], beside=beside)
             meter.clock_ns = about["clock_ns"]
             meter.captures = about["captures"]
             for shard, tables in enumerate(meter.tables):
@@ -108,6 +109,7 @@ def _used_parts(tables: Tables, payload_bytes: int) -> dict[str, Any]:
         "slot_of_key": tables.slot_of_key,
         "flows": tables.flows[:slots],
         "sides": tables.sides[: 2 * slots],
+        "open_slots": tables.open_slots[: slots // 64 + 1],
         "free_slots": tables.free_slots[: int(numbers[FREE_COUNT])],
         "series": tables.series[: series * SERIES_BLOCK],
         "series_next": tables.series_next[:series],

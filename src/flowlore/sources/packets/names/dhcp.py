@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes
 from .bytes import copy_bytes, number8, number16, number32
 from .dns import LONGEST_NAME, NAME_ROOM
 from .items import put_app, put_text
-from .room import room
 from .tags import APP_PROTOCOLS, DHCP_HOSTNAME, DHCP_VENDOR, DONE, MORE, NOTHING
 
 APP_DHCP = APP_PROTOCOLS.index("dhcp")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes, Counts
 from .bytes import copy_bytes, number8, number16, number32
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_app, put_number, put_text
@@ -20,7 +20,6 @@ from .notes import (
     REVERSE,
     SIDE,
 )
-from .room import room
 from .tags import (
     APP_PROTOCOLS,
     DNS_ANSWER,

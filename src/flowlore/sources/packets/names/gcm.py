@@ -3,11 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes, Counts
 from .aes import BLOCK_BYTES, encrypt_block
 from .bytes import copy_bytes
-from .room import room
 
 NONCE_BYTES = 12
 TAG_BYTES = 16

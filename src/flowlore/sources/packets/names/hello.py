@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes, Counts
 from .bytes import number8, number16, number24
 from .items import HEADER_BYTES, LONGEST_TEXT, copy_text, put_number, put_server_name
 from .ja4 import MOST_NUMBERS, Numbers, is_grease, put_ja4
 from .notes import ALPN_WRITTEN, FLAGS, SNI_WRITTEN
-from .room import room
 from .tags import ALPN, TLS_VERSION
 
 CLIENT_HELLO = 1

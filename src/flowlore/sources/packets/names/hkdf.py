@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes
 from .bytes import copy_bytes
-from .room import room
 from .sha256 import BLOCK_BYTES, DIGEST_BYTES, sha256
 
 LONGEST_MESSAGE = 96

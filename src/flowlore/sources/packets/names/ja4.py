@@ -8,10 +8,9 @@ extensions with the signature algorithms in their order. GREASE values count now
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes
 from .items import HEADER_BYTES
-from .room import room
 from .sha256 import DIGEST_BYTES, sha256
 from .tags import JA4
 

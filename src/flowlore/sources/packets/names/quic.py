@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes, Counts
 from .aes import BLOCK_BYTES, ROUND_KEYS, encrypt_block, expand_key
 from .bytes import copy_bytes, number8, number24, number32
@@ -12,7 +12,6 @@ from .hello import CLIENT_HELLO, MESSAGE_HEADER, OVER_QUIC, read_client_hello
 from .hkdf import expand_label, hmac_sha256
 from .items import put_app
 from .notes import APP_WRITTEN, COLLECTED, FLAGS, FORWARD, MEMORY_USED, QUIC_PACKETS, REVERSE, SIDE
-from .room import room
 from .sha256 import DIGEST_BYTES
 from .tags import APP_PROTOCOLS, DONE, MORE
 

@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import kernel
+from ....flows.compiled import kernel, room
 from ..layout import Bytes
-from .room import room
 
 Words = npt.NDArray[np.uint32]
 

@@ -21,6 +21,7 @@ SSH_SERVER = 12
 DHCP_HOSTNAME = 13
 DHCP_VENDOR = 14
 DNS_ANSWER = 15  # 16 bytes of address (IPv4 mapped), 4 bytes of TTL in s (big-endian), then the name asked for
+LOOKED_UP = 16  # the name under which the client had looked the server up; the meter writes it
 
 APP_PROTOCOLS = (
     "",
