@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import QueryError
-from .compiled import compiled
+from .compiled import borrowing, kernel, room
 
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
@@ -148,7 +148,7 @@ def _parse_hexadecimal_array(
     return _binary_array(values, good), present & ~good
 
 
-@compiled
+@borrowing
 def _parse_addresses(data: Bytes, offsets: Offsets, present: Flags, addresses: Bytes, good: Flags) -> None:
     for row in range(present.size):
         begin, end = offsets[row], offsets[row + 1]
@@ -168,7 +168,7 @@ def _parse_addresses(data: Bytes, offsets: Offsets, present: Flags, addresses: B
             address[:] = 0
 
 
-@compiled
+@kernel
 def _parse_ipv4(data: Bytes, begin: int, end: int, address: Bytes) -> bool:
     """Four decimal numbers into bytes 12 to 15. A leading zero is no number: some read it as octal."""
     at = begin
@@ -188,7 +188,7 @@ def _parse_ipv4(data: Bytes, begin: int, end: int, address: Bytes) -> bool:
     return at == end
 
 
-@compiled
+@kernel
 def _parse_ipv6(data: Bytes, begin: int, end: int, address: Bytes) -> bool:
     """Groups before `::` are written from the left, groups after it from its place and then moved to the right."""
     for at in range(begin, end):
@@ -217,10 +217,11 @@ def _parse_ipv6(data: Bytes, begin: int, end: int, address: Bytes) -> bool:
         if at < end and data[at] == 46:  # ".": the last four bytes are a dotted quad
             if filled > 12:
                 return False
-            quad = np.zeros(16, np.uint8)
+            quad = room(16, np.uint8)
             if not _parse_ipv4(data, group, end, quad):
                 return False
-            address[filled : filled + 4] = quad[12:]
+            for byte in range(4):
+                address[filled + byte] = quad[12 + byte]
             filled += 4
             at = end
             break
@@ -250,7 +251,7 @@ def _parse_ipv6(data: Bytes, begin: int, end: int, address: Bytes) -> bool:
     return True
 
 
-@compiled
+@kernel
 def _digit(character: int) -> int:
     """Value of a hexadecimal digit, -1 for anything else."""
     if 48 <= character <= 57:
@@ -262,7 +263,7 @@ def _digit(character: int) -> int:
     return -1
 
 
-@compiled
+@borrowing
 def _parse_hexadecimal(
     data: Bytes, offsets: Offsets, present: Flags, separators: bool, values: Bytes, good: Flags
 ) -> None:
@@ -286,7 +287,7 @@ def _parse_hexadecimal(
             values[row, :] = 0
 
 
-@compiled
+@borrowing
 def _format_addresses(values: Bytes, present: Flags, text: Bytes, offsets: npt.NDArray[np.int32]) -> None:
     at = 0
     for row in range(present.size):
@@ -299,7 +300,7 @@ def _format_addresses(values: Bytes, present: Flags, text: Bytes, offsets: npt.N
         offsets[row + 1] = at
 
 
-@compiled
+@kernel
 def _format_ipv4(values: Bytes, begin: int, text: Bytes, at: int) -> int:
     for part in range(4):
         value = np.int64(values[begin + part])
@@ -317,7 +318,7 @@ def _format_ipv4(values: Bytes, begin: int, text: Bytes, at: int) -> int:
     return at
 
 
-@compiled
+@kernel
 def _format_ipv6(values: Bytes, begin: int, text: Bytes, at: int) -> int:
     gap, gap_groups = -1, 1  # the first of the longest runs of at least two zero groups
     run = 0
@@ -350,7 +351,7 @@ def _format_ipv6(values: Bytes, begin: int, text: Bytes, at: int) -> int:
     return at
 
 
-@compiled
+@borrowing
 def _format_macs(values: Bytes, present: Flags, text: Bytes, offsets: npt.NDArray[np.int32]) -> None:
     at = 0
     for row in range(present.size):
@@ -363,7 +364,7 @@ def _format_macs(values: Bytes, present: Flags, text: Bytes, offsets: npt.NDArra
         offsets[row + 1] = at
 
 
-@compiled
+@borrowing
 def _format_hexadecimal(values: Bytes, present: Flags, text: Bytes, offsets: npt.NDArray[np.int32]) -> None:
     at = 0
     width = values.size // max(present.size, 1)
@@ -374,7 +375,7 @@ def _format_hexadecimal(values: Bytes, present: Flags, text: Bytes, offsets: npt
         offsets[row + 1] = at
 
 
-@compiled
+@kernel
 def _format_byte(value: int, text: Bytes, at: int) -> int:
     for digit in (np.int64(value) >> 4, np.int64(value) & 15):
         text[at] = 48 + digit if digit < 10 else 87 + digit

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .compiled import compiled
+from .compiled import borrowing
 from .place import FileInTheMaking, output_errors
 from .schema import arrow_schema
 from .text import with_text
@@ -111,7 +111,7 @@ def _text_frame(rows: pa.RecordBatch) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Binary).bin.encode("hex"))
 
 
-@compiled
+@borrowing
 def _without_nulls(data: Bytes, kept: Bytes) -> int:
     """Copy JSON text without each `,"name":null`. Within a string that cannot stand: its quotes would be escaped."""
     at, size = 0, 0

@@ -1,5 +1,7 @@
 """`read` and `scan`: what is recognised, what is refused in words, and a state that goes from call to call."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,13 @@ def test_flows_come_in_order_of_start_with_what_was_recognised(parts: list[Path]
 
 def test_flows_go_on_across_files(whole: Path, parts: list[Path]) -> None:
     assert comparable(read(parts, settings=settings())) == comparable(read(whole, settings=settings()))
+
+
+def test_once_compiled_reading_a_capture_loads_nothing_heavy(whole: Path) -> None:
+    list(scan(whole))
+    code = f"import sys; from flowlore import scan; list(scan({str(whole)!r})); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"duckdb", "numba", "polars", "torch"} & set(done.stdout.split())
 
 
 def test_a_state_goes_on_from_one_call_to_the_next(whole: Path, parts: list[Path], tmp_path: Path) -> None:

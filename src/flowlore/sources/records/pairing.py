@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...flows.compiled import compiled
+from ...flows.compiled import borrowing, kernel
 from .directed import DIRECTED, Paired, Places, Records, known_bit
 
 Words = npt.NDArray[np.uint64]
@@ -203,7 +203,7 @@ def _canonical_keys(records: Records, pairing: bool) -> tuple[Words, npt.NDArray
     return keys, lower.astype(np.uint8)
 
 
-@compiled
+@borrowing
 def _pair(
     records: Records,
     fates: npt.NDArray[np.void],
@@ -298,7 +298,7 @@ def _pair(
     return used
 
 
-@compiled
+@kernel
 def _begin_or_continue(record: Row, fate: Row, flow: Row, window_ns: int, gap_ns: int) -> None:
     """A record begins a flow, or is the next part of the one before."""
     reach = flow.last_ns + (window_ns if flow.has_ended else gap_ns)
@@ -321,7 +321,7 @@ def _begin_or_continue(record: Row, fate: Row, flow: Row, window_ns: int, gap_ns
     fate.src_side = flow.src_side
 
 
-@compiled
+@kernel
 def _join(
     records: Records, fates: npt.NDArray[np.void], flows: npt.NDArray[np.void], flow: int, waited: int, came: int
 ) -> None:
@@ -345,7 +345,7 @@ def _join(
         state.first_ns = fate.first_ns
 
 
-@compiled
+@kernel
 def _take_totals(records: Records, place: int, flows: npt.NDArray[np.void], flow: int, side: int, part: int) -> None:
     """Counters that count from the flow's beginning become those of this part."""
     record = records[place]
@@ -366,7 +366,7 @@ def _take_totals(records: Records, place: int, flows: npt.NDArray[np.void], flow
             record.packets_rev, record.bytes_rev = new_packets, new_size
 
 
-@compiled
+@kernel
 def _append(fates: npt.NDArray[np.void], flows: npt.NDArray[np.void], place: int) -> None:
     fate = fates[place]
     flow = flows[fate.flow]
@@ -380,7 +380,7 @@ def _append(fates: npt.NDArray[np.void], flows: npt.NDArray[np.void], place: int
     flow.tail[fate.side] = place
 
 
-@compiled
+@kernel
 def _unlink(fates: npt.NDArray[np.void], flows: npt.NDArray[np.void], place: int) -> None:
     fate = fates[place]
     flow = flows[fate.flow]
@@ -395,7 +395,7 @@ def _unlink(fates: npt.NDArray[np.void], flows: npt.NDArray[np.void], place: int
     fate.waits = np.uint8(0)
 
 
-@compiled
+@kernel
 def _flow_of(key: Words, flows: npt.NDArray[np.void], used: int, index: Places, seed: np.uint64) -> tuple[int, int]:
     """(place of the flow with this key, flows in use): a new one where there was none."""
     mask = np.int64(index.shape[0] - 1)
@@ -425,7 +425,7 @@ def _flow_of(key: Words, flows: npt.NDArray[np.void], used: int, index: Places, 
     return used, used + 1
 
 
-@compiled
+@borrowing
 def _reindex(flows: npt.NDArray[np.void], used: int, index: Places, seed: np.uint64) -> None:
     mask = np.int64(index.shape[0] - 1)
     for place in range(used):
@@ -435,7 +435,7 @@ def _reindex(flows: npt.NDArray[np.void], used: int, index: Places, seed: np.uin
         index[at] = place
 
 
-@compiled
+@kernel
 def _hash(key: Words, seed: np.uint64) -> np.uint64:
     value = seed
     for word in range(6):

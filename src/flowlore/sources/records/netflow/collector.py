@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing
 from ...source import Account
 from ..sflow.pipeline import SflowPipeline
 from ..sflow.settings import SflowSettings
@@ -226,12 +226,13 @@ def _first_words(
     return words
 
 
-@compiled
+@borrowing
 def _pack(
     slots: npt.NDArray[np.uint8], slot_bytes: int, lengths: npt.NDArray[np.int64], packed: npt.NDArray[np.uint8]
 ) -> None:
     done = 0
     for slot in range(lengths.shape[0]):
         length = lengths[slot]
-        packed[done : done + length] = slots[slot * slot_bytes : slot * slot_bytes + length]
+        for byte in range(length):
+            packed[done + byte] = slots[slot * slot_bytes + byte]
         done += length

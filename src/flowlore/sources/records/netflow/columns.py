@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from .templates import VARIABLE, Field, Template
 
 _NATIVE_BYTES = (0, 1, 2, 4, 4, 8, 8, 8, 8)  # bytes on the wire → bytes of the array's numbers
@@ -153,7 +153,7 @@ def _column_at(buffer: npt.NDArray[np.uint8], walked: Walk, template: Template, 
     return Ragged(offsets, data)
 
 
-@compiled
+@borrowing
 def _extract_fixed(
     buffer: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
@@ -222,7 +222,7 @@ def _extract_fixed(
         done += count
 
 
-@compiled
+@kernel
 def _number(buffer: npt.NDArray[np.uint8], at: int, width: int) -> np.uint64:
     value = np.uint64(0)
     for step in range(width):
@@ -230,7 +230,7 @@ def _number(buffer: npt.NDArray[np.uint8], at: int, width: int) -> np.uint64:
     return value
 
 
-@compiled
+@borrowing
 def _copy_bytes(
     buffer: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
@@ -250,7 +250,7 @@ def _copy_bytes(
             at += record_bytes
 
 
-@compiled
+@borrowing
 def _walk(
     buffer: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
@@ -301,7 +301,7 @@ def _walk(
     return broken
 
 
-@compiled
+@borrowing
 def _numbers_at(
     buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], width: int, numbers: npt.NDArray[np.uint64]
 ) -> None:
@@ -309,14 +309,14 @@ def _numbers_at(
         numbers[row] = _number(buffer, starts[row], width)
 
 
-@compiled
+@borrowing
 def _bytes_at(buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], matrix: npt.NDArray[np.uint8]) -> None:
     for row in range(starts.shape[0]):
         for step in range(matrix.shape[1]):
             matrix[row, step] = buffer[starts[row] + step]
 
 
-@compiled
+@borrowing
 def _ragged_at(
     buffer: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from .datagrams import Datagrams
 
 Row = Any  # one record of a structured array
@@ -46,7 +46,7 @@ def find_sets(datagrams: Datagrams) -> tuple[npt.NDArray[np.void], npt.NDArray[n
     return headers, sets
 
 
-@compiled
+@borrowing
 def _scan(
     buffer: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
@@ -75,7 +75,7 @@ def _scan(
     return found
 
 
-@compiled
+@kernel
 def _scan_fixed(
     buffer: npt.NDArray[np.uint8],
     start: int,
@@ -115,7 +115,7 @@ def _scan_fixed(
     return found
 
 
-@compiled
+@kernel
 def _scan_sets(
     buffer: npt.NDArray[np.uint8],
     start: int,
@@ -173,12 +173,12 @@ def _scan_sets(
     return found
 
 
-@compiled
+@kernel
 def _u16(buffer: npt.NDArray[np.uint8], place: int) -> int:
     return int((np.int64(buffer[place]) << 8) | np.int64(buffer[place + 1]))
 
 
-@compiled
+@kernel
 def _u32(buffer: npt.NDArray[np.uint8], place: int) -> int:
     return int(
         (np.int64(buffer[place]) << 24)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ....flows.compiled import compiled
+from ....flows.compiled import borrowing, kernel
 from ..netflow.datagrams import Datagrams
 
 Bytes = npt.NDArray[np.uint8]
@@ -61,24 +61,26 @@ def find_samples(datagrams: Datagrams) -> tuple[Records, Records, npt.NDArray[np
     """(headers, flow samples, a count for each of COUNTS)."""
     headers = np.zeros(len(datagrams), HEADER)
     counts = np.zeros(len(COUNTS), np.int64)
-    found = _scan(datagrams.buffer, datagrams.starts, datagrams.lengths, headers, np.zeros(0, SAMPLE), counts)
+    none, scratch = np.zeros(0, SAMPLE), np.zeros(1, SAMPLE)
+    found = _scan(datagrams.buffer, datagrams.starts, datagrams.lengths, headers, none, scratch, counts)
     samples = np.zeros(found, SAMPLE)
     counts[:] = 0
-    _scan(datagrams.buffer, datagrams.starts, datagrams.lengths, headers, samples, counts)
+    _scan(datagrams.buffer, datagrams.starts, datagrams.lengths, headers, samples, scratch, counts)
     return headers, samples, counts
 
 
-@compiled
+@borrowing
 def _scan(
     data: Bytes,
     starts: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int64],
     headers: Records,
     samples: Records,
+    scratch: Records,
     counts: npt.NDArray[np.int64],
 ) -> int:
+    """Fill `headers` and as much of `samples` as fits, the rest into `scratch`; the number of samples there are."""
     found = 0
-    scratch = np.zeros(1, SAMPLE)
     for datagram in range(starts.shape[0]):
         at = starts[datagram]
         end = min(at + lengths[datagram], data.shape[0])
@@ -132,7 +134,7 @@ def _scan(
     return found
 
 
-@compiled
+@kernel
 def _read_sample(data: Bytes, at: int, end: int, kind: int, sample: Row, counts: npt.NDArray[np.int64]) -> None:
     fixed = 32 if kind == 1 else 44
     if end - at < fixed:
@@ -181,7 +183,7 @@ def _read_sample(data: Bytes, at: int, end: int, kind: int, sample: Row, counts:
         at += length
 
 
-@compiled
+@kernel
 def _read_gateway(data: Bytes, at: int, end: int, sample: Row) -> None:
     """AS numbers of both ends: the destination's is the last of its path."""
     if end - at < 4:
@@ -209,7 +211,7 @@ def _read_gateway(data: Bytes, at: int, end: int, sample: Row) -> None:
     sample.has_as = 1
 
 
-@compiled
+@kernel
 def _word(data: Bytes, at: int) -> int:
     return int(
         (np.int64(data[at]) << 24)
