@@ -10,6 +10,7 @@ import pytest
 from comparing import comparable, settings
 from flowlore.errors import InputError, SettingError, UnrecognisedInput
 from flowlore.flows.table import Flows
+from flowlore.sources.packets.meter import state as meter_state
 from flowlore.sources.packets.meter.state import load_state
 from flowlore.sources.reading import read, scan
 from handmade import NANOSECONDS, ethernet, ipv4, udp, write_pcap
@@ -71,6 +72,17 @@ def test_a_state_made_with_other_settings_is_refused(parts: list[Path], tmp_path
     read(parts[0], settings=settings(), state=state)
     with pytest.raises(SettingError, match=r"`meter.idle_timeout_s` = 60.0, not 30.0"):
         read(parts[1], settings=settings(idle_timeout_s=30), state=state)
+
+
+def test_a_state_of_another_release_is_refused(
+    parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "meter.state"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(meter_state, "FORMAT_VERSION", 1)
+        read(parts[0], settings=settings(), state=state)
+    with pytest.raises(InputError, match="has format 1, not 2\n\nhint: another release wrote it"):
+        read(parts[1], settings=settings(), state=state)
 
 
 @pytest.mark.parametrize("held", [b"", b"no state", b"PK\x03\x04" + bytes(50)])
