@@ -1,7 +1,10 @@
 """Every stage's settings put together into one pipeline, and every registry in one list."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .features.settings import FeatureSettings
+from .models.autoencoder.settings import AutoencoderSettings
+from .models.settings import FineTuningSettings, TrainingSettings
 from .registry import Registry
 from .sources.settings import SourceSettings
 
@@ -10,11 +13,17 @@ from .sources.settings import SourceSettings
 class PipelineConfig(SourceSettings):
     """All settings of a run. It may be given wherever `SourceSettings` are wanted."""
 
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
+
 
 def registries() -> list[Registry]:
     """Every registry, left to right as data walks."""
     from .features.augment import AUGMENTATIONS
+    from .models import MODELS
     from .sources import SOURCES
     from .tasks import BASELINES, HEADS
 
-    return [SOURCES, AUGMENTATIONS, HEADS, BASELINES]
+    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES]

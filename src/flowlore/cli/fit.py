@@ -5,14 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
-from . import learning, options
+from . import learning, options, training
+
+SHOTS = 5
+VALIDATION_SHARE = 0.1  # of the captures, where all labels are shown: they say when fine-tuning stops
 
 
 def fit(
     bundle: learning.BundleName,
     labelled: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW", help="Folder of the taught bundle.")],
-    shots: Annotated[int, typer.Option("--shots", metavar="N", min=1, help="Labelled flows shown of each class.")] = 5,
+    shots: Annotated[
+        int | None, typer.Option("--shots", metavar="N", min=1, help="Labelled flows shown of each class (5).")
+    ] = None,
+    all_labels: Annotated[
+        bool, typer.Option("--all-labels", help="Show every labelled flow of the training side instead.")
+    ] = False,
+    fine_tune: Annotated[
+        bool,
+        typer.Option("--fine-tune", help="Let the whole encoder follow the labels, if that beats the linear probe."),
+    ] = False,
     head: Annotated[str, typer.Option("--head", metavar="NAME", help="knn, probe or prototypes.")] = "probe",
     split: Annotated[
         str,
@@ -22,6 +34,9 @@ def fit(
             help="What keeps shown and asked flows apart: capture, time, host, network; random-which-leaks shows why.",
         ),
     ] = "capture",
+    test_share: Annotated[
+        float, typer.Option("--test-share", min=0.05, max=0.9, help="Share of captures, time or hosts that examines.")
+    ] = 0.5,
     labels: learning.LabelFile = None,
     drop_small_classes: Annotated[
         bool, typer.Option("--drop-small-classes", help="Leave out classes with fewer flows than shots.")
@@ -31,6 +46,8 @@ def fit(
     ] = 0.9,
     augment: learning.Augment = None,
     copies: learning.Copies = 1,
+    log: training.Log = None,
+    progress: training.ShowProgress = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -46,27 +63,47 @@ def fit(
     learning.require_extra()
     from dataclasses import replace
 
+    import fsspec
     import numpy as np
 
+    from ..errors import SettingError
+    from ..flows.place import refuse_existing
     from ..tasks.few_shot import examine, prepare, teach
+    from ..tasks.fine_tuning import fine_tune as tune
     from ..tasks.predictor import load
     from .text import print_json, printable
 
+    if all_labels and shots is not None:
+        raise SettingError("fit: `--shots` and `--all-labels` exclude each other", hint="choose one of them")
+    if fine_tune and head != "probe":
+        raise SettingError(f"fit: `--fine-tune` begins with the probe, not with `{head}`", hint="leave out `--head`")
+    shown = None if all_labels else shots or SHOTS
+    if not overwrite:  # before the work, not after it
+        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+    settings = options.resolved(config, set)
     predictor = load(bundle)
-    flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
+    flows = learning.read_flows(labelled, settings, where=where, labels=labels)
     rng = np.random.default_rng(seed)
-    lesson = prepare(predictor, flows, by=split, rng=rng)
+    kept_back = VALIDATION_SHARE if all_labels and fine_tune else 0.0
+    lesson = prepare(predictor, flows, by=split, rng=rng, test_share=test_share, validation_share=kept_back)
     taught, episode = teach(
         predictor,
         lesson,
-        shots=shots,
+        shots=shown,
         rng=rng,
         head=head,
         coverage=coverage,
         drop_small_classes=drop_small_classes,
         augmentation=learning.augmentation(augment, copies),
     )
-    report = examine(taught, lesson, episode, rng=rng) | {"shots": shots, "seed": seed, "head": head}
+    tuning = None
+    if fine_tune:
+        with training.watching(progress, log) as watch:
+            taught, lesson, tuning = tune(
+                taught, lesson, episode, rng=rng, settings=settings.fine_tuning, coverage=coverage, progress=watch
+            )
+    report = examine(taught, lesson, episode, rng=rng)
+    report |= {"shots": shown, "seed": seed, "head": head, "test_share": test_share, "fine_tuning": tuning}
     replace(taught, metrics=report).save(output, overwrite=overwrite)
     report |= {"masked": list(lesson.embedding.masked), "bundle": str(output)}
     if json:
@@ -80,10 +117,13 @@ def _print_report(report: dict[str, Any]) -> None:
     from .text import print_table
 
     learning.print_masked(report["masked"])
+    shown = f"all {report['shown']:,} labelled flows" if report["shots"] is None else f"{report['shots']} flows of each"
     print(
-        f"{report['shots']} flows of each of {report['classes']} classes were shown, {report['asked']:,} others asked "
+        f"{shown} of {report['classes']} classes were shown, {report['asked']:,} others asked "
         f"({report['novel']:,} without a twin among the shown; split by {report['split']['by']})"
     )
+    if report["fine_tuning"]:
+        _print_tuning(report["fine_tuning"])
     rows = [
         [name, *(f"{both[side][key]:.3f}" for side in ("natural", "novel") for key in ("accuracy", "macro_f1"))]
         for name, both in report["scores"].items()
@@ -92,3 +132,12 @@ def _print_report(report: dict[str, Any]) -> None:
     print_table(headings, rows, numbers=(1, 2, 3, 4))
     if report["best"] != report["head"]:
         print(f"`{report['best']}` on raw numbers does better here than the bundle's head")
+
+
+def _print_tuning(found: dict[str, Any]) -> None:
+    said = "is kept" if found["kept"] == "tuned" else "is no better than the probe, which is kept"
+    print(
+        f"fine-tuned for {found['epochs']} epochs in {found['seconds']:.0f} s; macro F1 on {found['held_out']:,} flows "
+        f"held out by {found['held_out_by']}: {found['tuned_macro_f1']:.3f}, of the probe "
+        f"{found['probe_macro_f1']:.3f}; the tuned encoder {said}"
+    )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import learning, options
+from . import learning, options, training
 
 
 def pretrain(
@@ -14,6 +14,20 @@ def pretrain(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
     augment: learning.Augment = None,
     copies: learning.Copies = 1,
+    hold_out: Annotated[
+        float,
+        typer.Option(
+            "--hold-out", metavar="SHARE", min=0, max=0.9, help="Leave the latest share of the flows unseen, for tests."
+        ),
+    ] = 0.0,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoints", metavar="FOLDER", help="Save here on the way; a training that was cut off goes on."
+        ),
+    ] = None,
+    log: training.Log = None,
+    progress: training.ShowProgress = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -25,17 +39,37 @@ def pretrain(
 
     \b
     flowlore pretrain autoencoder captures/ -o office
+    flowlore pretrain autoencoder captures/ -o office --set training.epochs=20 --set features.use_names=false
     """
     learning.require_extra()
+    import fsspec
     import numpy as np
 
+    from ..flows.place import refuse_existing
+    from ..models import MODELS
+    from ..tasks.checkpoint import CheckpointFolder
     from ..tasks.pretraining import pretrain as train
     from .text import print_json, printable
 
     settings = options.resolved(config, set)
     augmentation = learning.augmentation(augment, copies)
-    held = learning.read_flows(flows, settings, where=where)
-    made = train(model, held, rng=np.random.default_rng(seed), augmentation=augmentation)
+    MODELS.load(model)
+    if not overwrite:  # before the work, not after it
+        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+    table = learning.read_flows(flows, settings, where=where)
+    with training.watching(progress, log) as watch:
+        made = train(
+            model,
+            table,
+            rng=np.random.default_rng(seed),
+            features=settings.features,
+            settings=getattr(settings, model, None),
+            training=settings.training,
+            hold_out=hold_out,
+            augmentation=augmentation,
+            place=None if checkpoints is None else CheckpointFolder(checkpoints),
+            progress=watch,
+        )
     made.save(output, overwrite=overwrite)
     if json:
         print_json({"bundle": str(output), "model": model, **made.data})

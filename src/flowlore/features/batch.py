@@ -20,6 +20,7 @@ class FeatureBatch:
 
     `channels` hold `quantities` (float32, NaN is missing), `series.*`, `payload.*` and `entities.*`; `present` says by
     the name of a modality, or of one channel of it, which flows have it. What a flow lacks is 0 in integer channels.
+    `context` (int64, 0 is unknown) is no modality: training may use it to know which flows belong together.
     """
 
     length: int
@@ -49,6 +50,15 @@ class FeatureBatch:
             length=len(places),
             channels={name: array[places] for name, array in self.channels.items()},
             present={name: array[places] for name, array in self.present.items()},
+        )
+
+    def rows(self, first: int, last: int) -> FeatureBatch:
+        """The flows from `first` up to `last`, without a copy."""
+        part = slice(first, min(last, self.length))
+        return FeatureBatch(
+            length=max(part.stop - first, 0),
+            channels={name: array[part] for name, array in self.channels.items()},
+            present={name: array[part] for name, array in self.present.items()},
         )
 
     def without(self, *names: str) -> FeatureBatch:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .batch import Array, FeatureBatch
+from .context import context_keys
 from .entities import extract_entities
 from .graphs.ends import extract_ends, require_ends
 from .quantities import extract_quantities
@@ -39,6 +40,8 @@ def extract(flows: Flows | pa.Table | pa.RecordBatch, settings: FeatureSettings 
 def _extract(table: pa.RecordBatch, settings: FeatureSettings) -> FeatureBatch:
     channels: dict[str, Array] = {}
     present: dict[str, npt.NDArray[np.bool_]] = {}
+    if settings.context_s:
+        channels["context"] = context_keys(table, settings.context_s)
     if settings.quantities:
         numbers = extract_quantities(table)
         channels["quantities"] = numbers

@@ -34,6 +34,11 @@ class FeatureSettings(Settings):
         False,
         "which flows share a host, and when, for encoders of graphs; addresses join flows and are never looked at",
     )
+    context_s: float = setting(
+        300.0,
+        "flows of one client within so many seconds count as related while an encoder trains; 0: none do",
+        minimum=0,
+    )
 
     def shortcuts(self) -> str:
         """What a report says of identity: `addresses off, ports off, names on`."""

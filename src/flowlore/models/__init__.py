@@ -5,6 +5,6 @@ from ..registry import Registry
 MODELS = Registry(
     "model",
     {
-        "autoencoder": "flowlore.models.autoencoder:AutoencoderEncoder",
+        "autoencoder": "flowlore.models.autoencoder.encoder:AutoencoderEncoder",
     },
 )

@@ -24,6 +24,7 @@ def model_checks() -> Iterator[Check]:
     yield check_shape_and_type
     yield check_padding_never_changes_an_embedding
     yield check_batch_order_does_not_matter
+    yield check_context_is_for_training_only
     yield check_empty_batch_is_allowed
     yield check_a_missing_modality_is_allowed
     yield check_a_flow_of_nothing_is_zeros
@@ -59,6 +60,7 @@ def made_up_flows(rows: int, rng: np.random.Generator, *, width: int = PACKETS) 
             "series.direction": direction,
             "series.is_packet": is_packet,
             "entities.protocol": tokens,
+            "context": rng.integers(0, 4, rows) * 2 + np.where(kind == 1, 9, 0),  # each of one kind; 0 is unknown
         },
         present={
             "quantities": has_quantities,
@@ -95,6 +97,11 @@ def check_batch_order_does_not_matter(make: Make) -> None:
     _assert_close(encoder.embed(flows.take(order)), encoder.embed(flows)[order])
     one_by_one = np.concatenate([encoder.embed(flows.take([row])) for row in range(5)])
     _assert_close(one_by_one, encoder.embed(flows)[:5])
+
+
+def check_context_is_for_training_only(make: Make) -> None:
+    encoder, flows = _trained(make)
+    _assert_close(encoder.embed(flows.without("context")), encoder.embed(flows))
 
 
 def check_empty_batch_is_allowed(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -13,6 +14,14 @@ from ..features.batch import FeatureBatch
 Unit = Literal["flow", "host", "step"]
 Floats = npt.NDArray[np.float32]
 State = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinearHead:
+    """`vectors @ weights.T + offsets` is a number for each class; the largest is the answer."""
+
+    weights: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.float64]
 
 
 class Encoder(Protocol):

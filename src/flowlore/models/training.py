@@ -19,28 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..settings import Settings, setting, settings_hash
+from ..settings import settings_hash
+from .settings import TrainingSettings
 
 Arrays = dict[str, npt.NDArray[Any]]
 Loss = Callable[[Tensor, torch.Generator], Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings(Settings):
-    """How long and how fast a network learns."""
-
-    epochs: int = setting(10, "times that every training row is seen", minimum=1)
-    batch_rows: int = setting(512, "rows in a step", minimum=1)
-    learning_rate: float = setting(2e-3, "highest learning rate, reached after the warm-up", minimum=0)
-    warm_up: float = setting(0.05, "share of the steps in which the rate rises from 0", minimum=0, maximum=1)
-    weight_decay: float = setting(0.01, "decay of AdamW", minimum=0)
-    largest_gradient: float = setting(1.0, "norm that gradients are clipped to", minimum=0)
-    patience: int = setting(3, "epochs without a better validation loss before training stops", minimum=1)
-    checkpoint_every_steps: int = setting(200, "steps between checkpoints, where a place for them is given", minimum=1)
-    bf16: bool = setting(
-        False, "multiply in bfloat16 while training; weights stay float32; pays on GPUs, not on most CPUs"
-    )
-    device: str = setting("cpu", "where to train: cpu, cuda, cuda:1 …")
 
 
 class CheckpointPlace(Protocol):
@@ -95,8 +78,8 @@ def train(
 ) -> TrainingReport:
     """Train `module` in place on rows 0 … `rows` - 1; `loss` is given the rows of a step and the step's generator.
 
-    With `validate`, which is called after each epoch, the best epoch's weights are kept. A checkpoint at `place` is
-    taken up if it is of the same settings and number of rows.
+    With `validate`, which is called after each round of epochs, the best round's weights are kept. A checkpoint at
+    `place` is taken up if it is of the same settings and number of rows.
     """
     if rows < 1:
         raise ModelError("models: there is nothing to train on", hint="give at least one flow that has a modality")
@@ -110,14 +93,14 @@ def train(
             raise ModelError(
                 f"models: the loss of step {run.step} is {value}", hint="a lower `learning_rate`, or `bf16 = false`"
             )
-        ends_epoch = run.step % run.steps_an_epoch == 0
+        ends_round = run.step % run.steps_a_round == 0 or run.step == run.steps
         validation_loss = None
-        if ends_epoch and validate is not None:
+        if ends_round and validate is not None:
             module.eval()
             with torch.no_grad():
                 validation_loss = validate()
             stopped_early = run.judge(validation_loss) >= settings.patience
-        if place is not None and (run.step % settings.checkpoint_every_steps == 0 or ends_epoch):
+        if place is not None and (run.step % settings.checkpoint_every_steps == 0 or ends_round):
             place.save(*run.checkpoint())
         if progress is not None:
             pace = (time.monotonic() - began) / (run.step - first_step)
@@ -150,7 +133,8 @@ class _Run:
     def __init__(self, module: nn.Module, rows: int, settings: TrainingSettings, seed: int) -> None:
         self.module, self.rows, self.settings, self.seed = module, rows, settings, seed
         self.steps_an_epoch = -(-rows // settings.batch_rows)
-        self.steps = self.steps_an_epoch * settings.epochs
+        self.steps = self.steps_an_epoch * max(settings.epochs, -(-settings.least_steps // self.steps_an_epoch))
+        self.steps_a_round = self.steps_an_epoch * -(-settings.least_steps_a_round // self.steps_an_epoch)
         self.step, self.waited, self.best, self.last_loss = 0, 0, inf, inf
         self.best_weights: dict[str, Tensor] = {}
         decaying = [weight for weight in module.parameters() if weight.ndim > 1]
@@ -158,6 +142,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=settings.learning_rate,
+            fused=True,
         )
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
@@ -192,7 +177,7 @@ class _Run:
         return chosen.astype(np.int64, copy=True)
 
     def judge(self, validation_loss: float) -> int:
-        """Keep the weights if they are the best so far; how many epochs none was better."""
+        """Keep the weights if they are the best so far; how many rounds none was better."""
         if validation_loss < self.best:
             self.best, self.waited = validation_loss, 0
             self.best_weights = {name: weight.detach().clone() for name, weight in self.module.state_dict().items()}

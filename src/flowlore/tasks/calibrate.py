@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .classify.head import Head, softmax
+from .classify.placing import Placing
 from .metrics import CHUNK_ROWS, normalised
 
 Numbers = npt.NDArray[np.float64]
 COOLEST, HOTTEST = 0.05, 20.0
 TINY = 1e-12
+MOST_ROWS_ASKED = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,12 @@ def conformal_floor(sure_of_truth: Numbers, coverage: float) -> float:
 
 
 def out_of_fold(
-    head: Head, vectors: Any, labels: npt.NDArray[Any], *, folds: int = 5
-) -> tuple[Numbers, npt.NDArray[Any]]:
-    """Probabilities for each labelled flow by a head that has not seen it, and the classes in order.
+    head: Head, vectors: Any, labels: npt.NDArray[Any], *, reference: Any = None, folds: int = 5
+) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Probabilities for labelled flows by a head that has not seen them, whose they are, and the classes in order.
 
-    Classes are spread over the folds in turn. A class with one flow is never known when it is asked: its truth gets 0.
+    Classes are spread over the folds in turn; of many flows one fold is asked only. A class with one flow is never
+    known when it is asked: its truth gets 0.
     """
     from sklearn.base import clone
 
@@ -101,46 +104,57 @@ def out_of_fold(
     rank[order] = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
     fold = rank % max(2, min(folds, len(codes)))
     found = np.zeros((len(codes), len(classes)))
-    for turn in range(int(fold.max()) + 1):
+    turns = int(fold.max()) + 1 if len(codes) <= MOST_ROWS_ASKED else 1
+    for turn in range(turns):
         asked = fold == turn
         if asked.all():
             found[asked] = 1.0 / len(classes)
             continue
-        taught = clone(head).fit(vectors[~asked], labels[~asked])
+        taught = clone(head).fit(vectors[~asked], labels[~asked], reference)
         found[np.ix_(asked, np.searchsorted(classes, taught.classes_))] = taught.predict_proba(vectors[asked])
-    return found, classes
+    rows = np.flatnonzero(fold < turns)
+    return found[rows], rows, classes
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSet:
-    """Tells flows that are like nothing labelled. Novelty is 1 - cosine to the nearest labelled flow, from 0 to 2."""
+    """Tells flows that are like nothing labelled. Novelty is 1 - cosine to the nearest labelled flow, from 0 to 2.
 
+    Vectors are compared on scales learnt from `reference`, flows of the training side with labels or without; `known`
+    are the labelled ones, so placed.
+    """
+
+    placing: Placing
     known: npt.NDArray[np.float32]
     threshold: float
 
     @classmethod
-    def fit(cls, vectors: Any, *, false_unknown_share: float = 0.05) -> Self:
+    def fit(cls, vectors: Any, reference: Any = None, *, false_unknown_share: float = 0.05) -> Self:
         """The threshold calls this share of labelled flows unknown, were each asked without itself."""
-        unit = normalised(vectors)
+        placing = Placing.identity(np.shape(vectors)[1]) if reference is None else Placing.fit(reference)
+        unit = normalised(placing.apply(vectors))
         if len(unit) < 2:
-            return cls(known=unit, threshold=2.0)
-        distances = _novelty(unit, unit, without_self=True)
-        return cls(known=unit, threshold=float(np.quantile(distances, 1.0 - false_unknown_share)))
+            return cls(placing=placing, known=unit, threshold=2.0)
+        asked = np.linspace(0, len(unit) - 1, min(len(unit), MOST_ROWS_ASKED)).astype(np.int64)
+        distances = _novelty(unit[asked], unit, own=asked)
+        return cls(placing=placing, known=unit, threshold=float(np.quantile(distances, 1.0 - false_unknown_share)))
 
     def novelty(self, vectors: Any) -> Numbers:
-        return _novelty(normalised(vectors), self.known, without_self=False)
+        return _novelty(normalised(self.placing.apply(vectors)), self.known)
 
     def is_unknown(self, vectors: Any) -> npt.NDArray[np.bool_]:
         # Rounding may put a copy of a labelled flow a hair away from it.
         return self.novelty(vectors) > self.threshold + 1e-6
 
 
-def _novelty(unit: npt.NDArray[np.float32], known: npt.NDArray[np.float32], *, without_self: bool) -> Numbers:
+def _novelty(
+    unit: npt.NDArray[np.float32], known: npt.NDArray[np.float32], *, own: npt.NDArray[np.int64] | None = None
+) -> Numbers:
+    """`own` are the places of the asked vectors among the known: none is compared with itself."""
     found = np.empty(len(unit))
     for first in range(0, len(unit), CHUNK_ROWS):
         alike = unit[first : first + CHUNK_ROWS] @ known.T
-        if without_self:
-            here = np.arange(len(alike))
-            alike[here, here + first] = -np.inf
+        if own is not None:
+            alike[np.arange(len(alike)), own[first : first + len(alike)]] = -np.inf
         found[first : first + len(alike)] = 1.0 - alike.max(axis=1)
     return np.maximum(found, 0.0)

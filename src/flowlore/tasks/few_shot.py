@@ -46,7 +46,15 @@ class Lesson:
     split: Split
 
 
-def prepare(predictor: Predictor, flows: Any, *, by: str, rng: np.random.Generator, test_share: float = 0.5) -> Lesson:
+def prepare(
+    predictor: Predictor,
+    flows: Any,
+    *,
+    by: str,
+    rng: np.random.Generator,
+    test_share: float = 0.5,
+    validation_share: float = 0.0,
+) -> Lesson:
     """Embed labelled flows and split them. Flows without a label, or with nothing to look at, are left out."""
     labels = texts(flows, "label")
     if not labelled(labels).any():
@@ -70,36 +78,43 @@ def prepare(predictor: Predictor, flows: Any, *, by: str, rng: np.random.Generat
         labels=labels,
         raw=raw_matrix(flows),
         twins=twin_keys(flows),
-        split=split_flows(flows, by, rng=rng, classes=labels, test_share=test_share),
+        split=split_flows(flows, by, rng=rng, classes=labels, test_share=test_share, validation_share=validation_share),
     )
 
 
 def split_flows(
-    flows: Any, by: str, *, rng: np.random.Generator, classes: npt.NDArray[Any], test_share: float = 0.5
+    flows: Any,
+    by: str,
+    *,
+    rng: np.random.Generator,
+    classes: npt.NDArray[Any],
+    test_share: float = 0.5,
+    validation_share: float = 0.0,
 ) -> Split:
     """The split that a word asks for, over a flow table."""
     if by not in get_args(SplitBy):
         raise TaskError(f"tasks: flows cannot be split by `{by}`", hint=f"choose from {', '.join(get_args(SplitBy))}")
+    shares = {"test_share": test_share, "validation_share": validation_share}
     if by == "random-which-leaks":
-        return split_at_random_which_leaks(len(classes), rng=rng, test_share=test_share)
+        return split_at_random_which_leaks(len(classes), rng=rng, **shares)
     if by == "time":
         from .raw import numbers
 
         start = starts_ns(flows)
         lasts = np.nan_to_num(numbers(flows, ("duration_ns",))[:, 0]).astype(np.int64)
-        return split_by_time(start, end_ns=start + lasts, test_share=test_share)
+        return split_by_time(start, end_ns=start + lasts, **shares)
     if by == "capture":
         captures = texts(flows, "capture")
-        return split_by_capture(captures, starts_ns(flows), classes=classes, test_share=test_share)
+        return split_by_capture(captures, starts_ns(flows), classes=classes, **shares)
     by_place = split_by_host if by == "host" else split_by_network
-    return by_place(texts(flows, "src_ip"), rng=rng, classes=classes, test_share=test_share)
+    return by_place(texts(flows, "src_ip"), rng=rng, classes=classes, **shares)
 
 
 def teach(
     predictor: Predictor,
     lesson: Lesson,
     *,
-    shots: int,
+    shots: int | None,
     rng: np.random.Generator,
     head: str = "probe",
     coverage: float = 0.9,
@@ -108,8 +123,8 @@ def teach(
 ) -> tuple[Predictor, Episode]:
     """The predictor with a head that saw `shots` flows of each class, calibrated on answers given without the flow.
 
-    With `augmentation` the head sees changed copies of those flows too. Calibration does not: a copy would give away
-    its original.
+    No `shots` means that all labelled flows of the training side are shown. With `augmentation` the head sees changed
+    copies of the flows that are shown too. Calibration does not: a copy would give away its original.
     """
     from . import HEADS
 
@@ -123,20 +138,21 @@ def teach(
     )
     vectors = lesson.embedding.vectors[episode.support]
     labels = lesson.labels[episode.support].astype(str)
+    reference = lesson.embedding.vectors[lesson.split.train]
     made = HEADS.load(head)()
     with _few_of_each_is_meant():
-        guessed, classes = out_of_fold(made, vectors, labels)
+        guessed, asked, classes = out_of_fold(made, vectors, labels, reference=reference)
         copies = None if augmentation is None else _copies(predictor, lesson.flows, episode.support, augmentation, rng)
         if copies is None:
-            made.fit(vectors, labels)
+            made.fit(vectors, labels, reference)
         else:
-            made.fit(np.concatenate([vectors, copies[0]]), np.concatenate([labels, copies[1]]))
+            made.fit(np.concatenate([vectors, copies[0]]), np.concatenate([labels, copies[1]]), reference)
     taught = replace(
         predictor,
         head_name=head,
         head=made,
-        calibration=Calibration.fit(guessed, np.searchsorted(classes, labels), coverage=coverage),
-        open_set=OpenSet.fit(vectors),
+        calibration=Calibration.fit(guessed, np.searchsorted(classes, labels[asked]), coverage=coverage),
+        open_set=OpenSet.fit(vectors, reference),
         support=Support(vectors=vectors, labels=labels, flow_ids=flow_id_bytes(lesson.flows)[episode.support]),
     )
     return taught, episode

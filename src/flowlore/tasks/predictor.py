@@ -103,7 +103,13 @@ class Predictor:
             assert self.calibration is not None and self.open_set is not None and self.support is not None
             held["head"], states["head"] = self.head.state()
             codes = np.searchsorted(self.head.classes_, self.support.labels)
-            held["support"] = {"vectors": self.support.vectors, "codes": codes, "flow_ids": self.support.flow_ids}
+            held["support"] = {
+                "vectors": self.support.vectors,
+                "codes": codes,
+                "flow_ids": self.support.flow_ids,
+                "middle": self.open_set.placing.middle,
+                "turn": np.ascontiguousarray(self.open_set.placing.turn),
+            }
             states["support"] = {"threshold": self.open_set.threshold}
             states["calibration"] = asdict(self.calibration)
             config["head"] = {"name": self.head_name, **states["head"]["settings"]}
@@ -212,15 +218,18 @@ def flow_id_bytes(flows: Any) -> npt.NDArray[np.uint8]:
 def _head_parts(bundle: Bundle) -> dict[str, Any]:
     from . import HEADS
     from .calibrate import Calibration, OpenSet
+    from .classify.placing import Placing
     from .metrics import normalised
 
     head_name = bundle.config["head"]["name"]
     head = HEADS.load(head_name).from_state(bundle.arrays["head"], bundle.states["head"])
     held = bundle.arrays["support"]
+    placing = Placing(middle=held["middle"], turn=held["turn"])
+    threshold = float(bundle.states["support"]["threshold"])
     return {
         "head_name": head_name,
         "head": head,
         "calibration": Calibration(**bundle.states["calibration"]),
-        "open_set": OpenSet(known=normalised(held["vectors"]), threshold=float(bundle.states["support"]["threshold"])),
+        "open_set": OpenSet(placing=placing, known=normalised(placing.apply(held["vectors"])), threshold=threshold),
         "support": Support(vectors=held["vectors"], labels=head.classes_[held["codes"]], flow_ids=held["flow_ids"]),
     }

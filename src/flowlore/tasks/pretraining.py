@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import SettingError, TaskError
 from ..settings import settings_values
 from .extra import require_learning
 from .predictor import Predictor
-from .raw import starts_ns, texts
-from .splits import split_by_time
+from .raw import starts_ns, taken, texts
+from .splits import split_by_group, split_by_time
 
 if TYPE_CHECKING:
     from ..features.augment.settings import AugmentSettings
     from ..features.batch import FeatureBatch
     from ..features.settings import FeatureSettings
+    from ..models.settings import TrainingSettings
+    from ..models.training import CheckpointPlace, Progress
 
 FEWEST_FLOWS = 20
 
@@ -30,45 +35,60 @@ def pretrain(
     rng: np.random.Generator,
     features: FeatureSettings | None = None,
     settings: Any = None,
+    training: TrainingSettings | None = None,
+    hold_out: float = 0.0,
     validation_share: float = 0.1,
     augmentation: AugmentSettings | None = None,
+    place: CheckpointPlace | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Predictor:
     """An encoder that has seen these flows, and no label of them. The latest share of them says when to stop.
 
-    With `augmentation` changed copies of the flows are added before training; those that say when to stop stay as they
-    are.
+    Args:
+        model: A name in the registry of models.
+        flows: Unlabelled; labels that are there are not looked at.
+        rng: Of every random choice.
+        features: What of a flow the encoder may see.
+        settings: Of the model.
+        training: How long and how fast; models that have a training of their own do not take it.
+        hold_out: The latest share that is not looked at, to be asked later, as `fit --split time` does.
+        validation_share: Of what is left.
+        augmentation: Adds changed copies of the flows before training; those that say when to stop stay as they are.
+        place: Where checkpoints go; a training that was cut off goes on from there.
+        progress: Called after each step.
     """
     from ..features.extract import extract
     from ..features.settings import FeatureSettings
     from ..models import MODELS
 
     require_learning()
+    features = features or FeatureSettings()
+    make = MODELS.load(model)
+    encoder = make() if settings is None else make(settings)
+    if hold_out:
+        flows = taken(flows, split_by_time(starts_ns(flows), test_share=hold_out).train)
     if len(flows) < FEWEST_FLOWS:
         raise TaskError(
             f"tasks: {len(flows):,} flows are too few to train on (at least {FEWEST_FLOWS})",
             hint="give more captures; unlabelled ones will do",
         )
-    features = features or FeatureSettings()
-    make = MODELS.load(model)
-    encoder = make() if settings is None else make(settings)
-    start = starts_ns(flows)
-    try:
-        split = split_by_time(start, test_share=validation_share)
-        train, validation = split.train, split.test
-    except TaskError:  # all in one instant: nothing to stop by
-        train, validation = np.arange(len(flows)), np.zeros(0, np.int64)
+    train, validation = _sides(flows, validation_share)
     batch = extract(flows, features)
     shown = batch.take(train)
     if augmentation is not None:
         shown = _with_copies(shown, augmentation, rng)
+    wanted = {"training": training, "place": place, "progress": progress}
+    known = inspect.signature(encoder.fit).parameters
+    given = {name: value for name, value in wanted.items() if value is not None and name in known}
     began = time.perf_counter()
-    encoder.fit([shown], rng, validation=[batch.take(validation)] if len(validation) else ())
+    encoder.fit([shown], rng, validation=[batch.take(validation)] if len(validation) else (), **given)
+    seconds = time.perf_counter() - began
     return Predictor(
         model=model,
         encoder=encoder,
         features=features,
         data=data_card(flows, features)
-        | {"training_s": round(time.perf_counter() - began, 1)}
+        | {"held_out_share": hold_out, "training_s": round(seconds, 1)}
         | ({} if augmentation is None else {"augmentation": settings_values(augmentation)}),
     )
 
@@ -85,6 +105,22 @@ def data_card(flows: Any, features: FeatureSettings) -> dict[str, Any]:
         "captures": len(captures),
         "shortcuts": features.shortcuts(),
     }
+
+
+def _sides(flows: Any, validation_share: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows that teach and rows that say when to stop: whole captures where there are several, else by time."""
+    start, captures = starts_ns(flows), texts(flows, "capture")
+    try:
+        split = split_by_group(captures, by="capture", start_ns=start, test_share=validation_share)
+        if len(split.train) + len(split.test) == len(flows) and len(split.train) > len(flows) // 2:
+            return split.train, split.test
+        split = split_by_time(start, test_share=validation_share)
+    except TaskError:
+        try:
+            split = split_by_time(start, test_share=validation_share)
+        except TaskError:  # all in one instant: nothing to stop by
+            return np.arange(len(flows)), np.zeros(0, np.int64)
+    return split.train, split.test
 
 
 def _with_copies(batch: FeatureBatch, augmentation: AugmentSettings, rng: np.random.Generator) -> FeatureBatch:

@@ -40,8 +40,15 @@ def filled(matrix: Numbers) -> Numbers:
 
 
 def first_packets(flows: Any, packets: int) -> Numbers:
-    """Signed IP lengths of the first packets, + from `src`, - from `dst`; 0 where there is no packet."""
-    return first_items(flows, "packet_bytes", packets) * first_items(flows, "packet_direction", packets)
+    """Signed lengths of the first packets, + from `src`, - from `dst`; 0 where there is no packet.
+
+    IP lengths, or the payload's where the source knows those only.
+    """
+    table = _table(flows)
+    lengths = "packet_bytes"
+    if lengths not in table.column_names or table.column(lengths).null_count == table.num_rows:
+        lengths = "packet_payload_bytes"
+    return first_items(table, lengths, packets) * first_items(table, "packet_direction", packets)
 
 
 def first_items(flows: Any, column: str, count: int) -> Numbers:
@@ -86,6 +93,11 @@ def starts_ns(flows: Any) -> npt.NDArray[np.int64]:
     column = pc.cast(_table(flows).column("start"), pa.int64())
     found: npt.NDArray[np.int64] = pc.fill_null(column, 0).to_numpy()
     return found
+
+
+def taken(flows: Any, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """The flows at these places, in this order."""
+    return _table(flows).take(pa.array(rows))
 
 
 def _table(flows: Any) -> pa.Table:

@@ -1,13 +1,29 @@
 """Scaling learns from training flows only and leaves holes as they are; words tell sizes apart."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from flowlore.errors import ModelError
+from flowlore.features.extract import extract
 from flowlore.features.scaling import FARTHEST, Scaling
-from flowlore.features.words import EXACT_SIZES, GAP_WORDS, SIZE_WORDS, half_octaves, size_words
+from flowlore.features.words import (
+    ALL_WORDS,
+    BEGINNINGS,
+    EXACT_SIZES,
+    FIRST_WORDS,
+    GAP_WORDS,
+    SIZE_WORDS,
+    WORDS,
+    beginning_words,
+    half_octaves,
+    packet_words,
+    size_words,
+    smooth_numbers,
+)
+from flowlore.flows.schema import flow_batch
 
 
 def test_scaling_is_centred_and_keeps_holes() -> None:
@@ -47,3 +63,38 @@ def test_bins_grow_with_the_value() -> None:
     values = np.array([0, 1, 2, 3, 10**6, 2**31 - 1], np.int32)
     bins = half_octaves(values, GAP_WORDS - 2)
     assert (np.diff(bins) > 0).all() and bins[0] == 0 and bins[-1] < GAP_WORDS - 1
+
+
+def flows_of(*sizes: list[int], **more: list[list[int]]) -> Any:
+    columns: dict[str, Any] = {
+        "packet_payload_bytes": [[abs(one) for one in flow] for flow in sizes],
+        "packet_direction": [[1 if one > 0 else -1 for one in flow] for flow in sizes],
+    }
+    return extract(flow_batch(columns | more, len(sizes)))
+
+
+def test_each_channel_has_words_of_its_own_in_one_list() -> None:
+    words, is_packet = packet_words(flows_of([100, -1500], [7], packet_gap_ns=[[0, 5000], [9]]), 4)
+    assert is_packet.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
+    known = dict(zip(WORDS, words[0, 1].tolist(), strict=True))
+    assert known["size"] == FIRST_WORDS["size"]
+    assert known["payload"] - FIRST_WORDS["payload"] == size_words(np.array([-1500]), np.array([-1]))[0]
+    assert known["gap_us"] - FIRST_WORDS["gap_us"] == 1 + half_octaves(np.array([5]), GAP_WORDS)[0]
+    assert words[1, 1].tolist() == list(FIRST_WORDS.values())
+    assert words.max() < ALL_WORDS
+
+
+def test_a_beginning_is_known_again_whatever_follows() -> None:
+    words = beginning_words(flows_of([10, -20, 30, 40], [10, -20, 31, 40], [10, 20], [10]))
+    lengths = list(BEGINNINGS)
+    assert words[0, lengths.index(2)] == words[1, lengths.index(2)] != words[2, lengths.index(2)]
+    assert words[0, lengths.index(3)] != words[1, lengths.index(3)]
+    assert (words[3, 1:] == 0).all() and words[3, 0] == words[0, 0] > 0
+
+
+def test_neighbouring_sizes_have_neighbouring_numbers() -> None:
+    numbers = smooth_numbers()
+    assert numbers.shape[0] == ALL_WORDS and np.isfinite(numbers).all()
+    words = FIRST_WORDS["payload"] + size_words(np.array([700, 701, 1400, -700]), np.array([1, 1, 1, -1]))
+    near, far, back = (float(np.linalg.norm(numbers[words[0]] - numbers[words[place]])) for place in (1, 2, 3))
+    assert near < 0.05 < far and near < back

@@ -10,9 +10,12 @@ from flowlore.errors import ModelError
 from flowlore.features.extract import extract
 from flowlore.features.settings import FeatureSettings
 from flowlore.flows.schema import flow_batch
-from flowlore.models.autoencoder import AutoencoderEncoder, AutoencoderSettings
+from flowlore.models.autoencoder.contexts import Contexts
+from flowlore.models.autoencoder.encoder import AutoencoderEncoder
+from flowlore.models.autoencoder.settings import AutoencoderSettings
 from flowlore.models.checks import made_up_flows
-from flowlore.models.training import Progress, TrainingSettings
+from flowlore.models.settings import TrainingSettings
+from flowlore.models.training import Progress
 
 SMALL = AutoencoderSettings(size="small", packets=12)
 ROUNDS = TrainingSettings(epochs=8, batch_rows=64, learning_rate=5e-3)
@@ -90,3 +93,43 @@ def test_no_global_randomness_is_used() -> None:
     before = torch.get_rng_state()
     AutoencoderEncoder(SMALL).fit([flows], np.random.default_rng(0), training=TrainingSettings(epochs=1))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_partners_share_a_context_and_the_lonely_are_their_own() -> None:
+    keys = np.array([7, 0, 9, 7, 0, 7, 8])
+    contexts = Contexts(keys, len(keys))
+    drawn = np.stack(
+        [contexts.partners(torch.arange(7), torch.Generator().manual_seed(seed)).numpy() for seed in range(60)]
+    )
+    assert {int(one) for one in np.unique(drawn[:, 0])} == {0, 3, 5}
+    for alone in (1, 2, 4, 6):
+        assert (drawn[:, alone] == alone).all()
+    some = contexts.partners(torch.tensor([3, 6]), torch.Generator().manual_seed(1)).numpy()
+    assert keys[some].tolist() == [7, 8]
+
+
+def test_flows_of_one_context_come_together() -> None:
+    flows = made_up_flows(256, np.random.default_rng(0)).without("quantities", "entities")
+    has = flows.present["series"]
+    keys = np.random.default_rng(1).integers(1, 5, len(flows))  # nothing that a flow shows tells it
+    kind = (np.abs(flows.channels["series.size"][:, 0]) > 700).astype(np.int64)  # its first size does
+    apart = {}
+    for name, context in (("told", 1 + kind), ("untold", keys)):
+        batch = type(flows)(
+            length=len(flows), channels={**flows.channels, "context": context}, present=dict(flows.present)
+        )
+        encoder = AutoencoderEncoder(SMALL)
+        encoder.fit([batch.take(has)], np.random.default_rng(1), training=ROUNDS)
+        vectors = encoder.embed(batch)[has]
+        middles = np.stack([vectors[kind[has] == one].mean(axis=0) for one in (0, 1)])
+        apart[name] = np.linalg.norm(middles[0] - middles[1]) / vectors.std()
+    assert apart["told"] > apart["untold"]
+
+
+def test_vectors_of_training_flows_are_on_one_scale() -> None:
+    flows = made_up_flows(400, np.random.default_rng(0))
+    encoder = AutoencoderEncoder(SMALL)
+    encoder.fit([flows], np.random.default_rng(1), training=ROUNDS)
+    vectors = encoder.embed(flows)
+    assert np.abs(vectors.mean(axis=0)).max() < 0.05
+    assert vectors.std(axis=0).min() > 0.2 and vectors.std(axis=0).max() < 1.2

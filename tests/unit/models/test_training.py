@@ -14,9 +14,11 @@ import torch
 from torch import nn
 
 from flowlore.errors import ModelError
-from flowlore.models.training import Progress, TrainingSettings, train
+from flowlore.models.settings import TrainingSettings
+from flowlore.models.training import Progress, train
 
-SETTINGS = TrainingSettings(epochs=4, batch_rows=8, checkpoint_every_steps=3, learning_rate=0.05)
+BRIEF = {"batch_rows": 8, "least_steps": 1, "least_steps_a_round": 1}
+SETTINGS = TrainingSettings(epochs=4, checkpoint_every_steps=3, learning_rate=0.05, **BRIEF)
 
 
 class Folder:
@@ -84,12 +86,12 @@ def test_killed_and_resumed_gives_identical_weights(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     run(Folder(tmp_path / "checkpoint.npz"))
     with pytest.raises(ModelError, match="of another training"):
-        run(Folder(tmp_path / "checkpoint.npz"), TrainingSettings(epochs=5, batch_rows=8))
+        run(Folder(tmp_path / "checkpoint.npz"), TrainingSettings(epochs=5, **BRIEF))
 
 
 def test_early_stopping_keeps_the_best_epoch() -> None:
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
-    settings = TrainingSettings(epochs=10, batch_rows=8, patience=2)
+    settings = TrainingSettings(epochs=10, patience=2, **BRIEF)
     stopped, report = run(settings=settings, validate=lambda: next(losses))
     assert report.stopped_early and report.epochs == 4 and report.validation_loss == 1.0
     two_epochs, _ = run(settings=settings, validate=iter([3.0, 1.0, 2.0, 2.0]).__next__)
@@ -98,7 +100,7 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
 
 def test_loss_falls_and_each_step_is_a_line() -> None:
     seen: list[Progress] = []
-    run(seen=seen, settings=TrainingSettings(epochs=20, batch_rows=8, learning_rate=0.05))
+    run(seen=seen, settings=TrainingSettings(epochs=20, learning_rate=0.05, **BRIEF))
     assert seen[-1].loss < seen[0].loss / 4
     assert len(seen) == 20 * 7
     assert json.loads(seen[-1].as_json_line())["step"] == 140
@@ -123,3 +125,12 @@ def test_the_global_generator_is_left_alone() -> None:
     after_module = torch.get_rng_state()
     train(module, lambda rows, generator: module.weight.square().sum(), 9, SETTINGS, np.random.default_rng(0))
     assert torch.equal(after_module, torch.get_rng_state()) and not torch.equal(before, after_module)
+
+
+def test_few_rows_are_seen_more_often() -> None:
+    settings = TrainingSettings(epochs=1, batch_rows=25, least_steps=9, least_steps_a_round=4)
+    asked = iter([3.0, 2.0, 1.0])
+    seen: list[Progress] = []
+    _, report = run(settings=settings, seen=seen, validate=lambda: next(asked))
+    assert report.steps == 10 and report.epochs == 5
+    assert [step.step for step in seen if step.validation_loss is not None] == [4, 8, 10]

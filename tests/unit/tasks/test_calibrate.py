@@ -46,11 +46,12 @@ def test_too_few_flows_for_the_coverage_allow_every_class() -> None:
 def test_out_of_fold_is_given_without_the_flow_itself() -> None:
     labels = np.array(["a", "b"] * 20)
     vectors = np.random.default_rng(0).normal(size=(40, 3))
-    found, classes = out_of_fold(PrototypesHead(), vectors, labels)
+    found, asked, classes = out_of_fold(PrototypesHead(), vectors, labels)
+    assert asked.tolist() == list(range(40))
     assert classes.tolist() == ["a", "b"]
     assert np.allclose(found.sum(axis=1), 1.0)
     assert np.mean(classes[found.argmax(axis=1)] == labels) < 0.75  # nothing is there to be learnt
-    alone, _ = out_of_fold(PrototypesHead(), vectors[:3], np.array(["a", "a", "z"]))
+    alone, _, _ = out_of_fold(PrototypesHead(), vectors[:3], np.array(["a", "a", "z"]))
     assert alone[2].tolist() == [1.0, 0.0]
 
 
@@ -64,3 +65,11 @@ def test_unknown_is_what_is_like_nothing_labelled() -> None:
     again = np.array([1.0, 0, 0]) + 0.05 * rng.normal(size=(500, 3))
     assert opened.is_unknown(again).mean() < 0.12
     assert not OpenSet.fit(known[:1]).is_unknown(new).any()
+
+
+def test_of_many_flows_one_fold_is_asked() -> None:
+    labels = np.array(["a", "b"] * 3000)
+    vectors = np.eye(2)[np.arange(6000) % 2] + 0.1 * np.random.default_rng(0).normal(size=(6000, 2))
+    found, asked, _ = out_of_fold(PrototypesHead(), vectors, labels)
+    assert len(found) == len(asked) == 1200
+    assert (found.argmax(axis=1) == asked % 2).all()

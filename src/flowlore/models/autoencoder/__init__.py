@@ -1,6 +1,1 @@
 """A multi-modal autoencoder: adaptation, integration and decoding of whatever a flow shows (arXiv 2405.02649)."""
-
-from .encoder import AutoencoderEncoder
-from .settings import AutoencoderSettings
-
-__all__ = ["AutoencoderEncoder", "AutoencoderSettings"]

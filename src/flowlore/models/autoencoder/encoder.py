@@ -12,18 +12,25 @@ import torch
 from ...errors import ModelError
 from ...features.batch import FeatureBatch
 from ...features.scaling import Scaling
+from ...features.words import WORDS
 from ...settings import settings_from, settings_values
-from ..encoder import Floats, State, Unit
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..encoder import Floats, LinearHead, State, Unit
+from ..settings import FineTuningSettings, TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
+from .contexts import Contexts
 from .inputs import network_inputs
-from .losses import hide, reconstruction_loss
-from .network import SERIES_WORDS, Inputs, Network, initialise
+from .losses import contrast_loss, hide, reconstruction_loss
+from .network import Inputs, Network, fill_buffers, initialise
 from .settings import WIDTHS, AutoencoderSettings
+from .tuning import fine_tune
 
-FORMAT = 1
+FORMAT = 2
 ROWS_AT_ONCE = 2048
+MOST_ROWS_TO_PLACE = 20_000
+FAINTEST = 0.1  # of the mean variance: what is added to each, so that noise is not made loud
 DEFAULTS = AutoencoderSettings()
 TRAINING = TrainingSettings()
+FINE_TUNING = FineTuningSettings()
 
 
 class AutoencoderEncoder:
@@ -39,7 +46,7 @@ class AutoencoderEncoder:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return ("quantities", *SERIES_WORDS, "series.direction", "payload", "entities")
+        return ("quantities", *(f"series.{name}" for name in WORDS), "payload", "entities")
 
     @property
     def width(self) -> int:
@@ -76,35 +83,107 @@ class AutoencoderEncoder:
         self.prepare([flows], rng)
         network = self._made()
         everything = self._inputs(flows)
+        contexts = Contexts(flows.channels.get("context"), len(flows))
         device = training.device
         network.to(device)
 
-        def loss_of(inputs: Inputs, generator: torch.Generator) -> torch.Tensor:
-            seen, hidden = hide(inputs, self.settings, generator)
-            return reconstruction_loss(network, network.encode(seen), inputs, hidden, generator)
+        def loss_of(inputs: Inputs, partners: Inputs, keys: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            return self._loss(network, inputs, partners, keys.to(device), generator)
 
         def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-            return loss_of({name: tensor[rows].to(device) for name, tensor in everything.items()}, generator)
+            partners = contexts.partners(rows, generator)
+            return loss_of(
+                _rows(everything, rows, device), _rows(everything, partners, device), contexts.keys[rows], generator
+            )
 
         validate = None
         held_out = _with_something(validation) if validation else flows.take([])
         if len(held_out):
-            kept = self._inputs(held_out)
+            kept, kept_contexts = self._inputs(held_out), Contexts(held_out.channels.get("context"), len(held_out))
 
             def validate() -> float:
                 losses = []
                 for first in range(0, len(held_out), training.batch_rows):
-                    part = {
-                        name: tensor[first : first + training.batch_rows].to(device) for name, tensor in kept.items()
-                    }
-                    losses.append(
-                        (float(loss_of(part, torch.Generator(device).manual_seed(first))), len(part["present"]))
+                    rows = torch.arange(first, min(first + training.batch_rows, len(held_out)))
+                    generator = torch.Generator(device).manual_seed(first)
+                    partners = kept_contexts.partners(rows, generator)
+                    value = loss_of(
+                        _rows(kept, rows, device), _rows(kept, partners, device), kept_contexts.keys[rows], generator
                     )
+                    losses.append((float(value), len(rows)))
                 return sum(value * rows for value, rows in losses) / sum(rows for _, rows in losses)
 
         report = train(network, loss, len(flows), training, rng, validate=validate, place=place, progress=progress)
         network.to("cpu").eval()
+        self._place(
+            flows.rows(0, MOST_ROWS_TO_PLACE)
+            if len(flows) <= MOST_ROWS_TO_PLACE
+            else flows.take(rng.permutation(len(flows))[:MOST_ROWS_TO_PLACE])
+        )
         return report
+
+    def _loss(
+        self, network: Network, inputs: Inputs, partners: Inputs, keys: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        settings = self.settings
+        first = network.encode(hide(inputs, settings, generator))
+        total = first.sum() * 0.0
+        if settings.reconstruction:
+            total = total + settings.reconstruction * reconstruction_loss(network, first, inputs, generator)
+        if settings.contrast:
+            second = network.encode(hide(partners, settings, generator))
+            states = torch.cat([first, second])
+            total = total + settings.contrast * contrast_loss(network, states, keys, settings.temperature)
+        return total
+
+    def _place(self, flows: FeatureBatch) -> None:
+        """Bring the directions of the training flows' states to one scale, the weakest of them not to the full."""
+        network = self._made()
+        with torch.inference_mode():
+            states = (
+                torch.cat(
+                    [
+                        network.encode(self._inputs(flows.rows(first, first + ROWS_AT_ONCE)))
+                        for first in range(0, len(flows), ROWS_AT_ONCE)
+                    ]
+                )
+                .double()
+                .numpy()
+            )
+        centred = states - states.mean(axis=0)
+        values, turns = np.linalg.eigh(centred.T @ centred / max(len(states) - 1, 1))
+        floor = FAINTEST * max(float(values.mean()), 1e-12)
+        scale = (np.maximum(values, 0) + floor) ** -0.5
+        with torch.no_grad():
+            network.placing_middle.copy_(torch.from_numpy(states.mean(axis=0)))
+            network.placing_turn.copy_(torch.from_numpy(turns * scale @ turns.T))
+
+    def fine_tuned(
+        self,
+        batch: FeatureBatch,
+        codes: npt.NDArray[np.int64],
+        head: LinearHead,
+        rng: np.random.Generator,
+        *,
+        validation: FeatureBatch,
+        validation_codes: npt.NDArray[np.int64],
+        training: FineTuningSettings = FINE_TUNING,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> tuple[Self, LinearHead, TrainingReport]:
+        """A copy of the encoder that followed labels from `head` on, and its head; the best round's weights."""
+        tuned = type(self).from_state(*self.state())
+        report, tuned_head = fine_tune(
+            tuned._made(),
+            self._inputs(batch),
+            codes,
+            head,
+            rng,
+            validation=self._inputs(validation),
+            validation_codes=validation_codes,
+            settings=training,
+            progress=progress,
+        )
+        return tuned, tuned_head, report
 
     def embed(self, batch: FeatureBatch) -> Floats:
         """One vector a flow; a flow that has no modality that the model knows is all zeros."""
@@ -112,8 +191,8 @@ class AutoencoderEncoder:
         out = np.zeros((len(batch), self.width), np.float32)
         with torch.inference_mode():
             for first in range(0, len(batch), ROWS_AT_ONCE):
-                part = batch.take(np.arange(first, min(first + ROWS_AT_ONCE, len(batch))))
-                out[first : first + len(part)] = network.encode(self._inputs(part)).numpy()
+                part = batch.rows(first, first + ROWS_AT_ONCE)
+                out[first : first + len(part)] = network.embed(self._inputs(part)).numpy()
         return out
 
     def parameters(self) -> dict[str, int]:
@@ -165,7 +244,13 @@ class AutoencoderEncoder:
         quantities = 0 if self.scaling is None else len(self.scaling.medians)
         with torch.device("meta"):
             network = Network(self.settings, WIDTHS[self.settings.size], quantities, self.payload_bytes)
-        return network.to_empty(device="cpu")
+        network = network.to_empty(device="cpu")
+        fill_buffers(network)
+        return network
+
+
+def _rows(inputs: Inputs, rows: torch.Tensor, device: str) -> Inputs:
+    return {name: tensor[rows].to(device) for name, tensor in inputs.items()}
 
 
 def _with_something(batches: Sequence[FeatureBatch]) -> FeatureBatch:

@@ -25,6 +25,13 @@ class AutoencoderSettings(Settings):
     hidden_packets: float = setting(
         0.15, "share of packets whose sizes and gaps are hidden while training", minimum=0, maximum=0.9
     )
+    hidden_beginnings: float = setting(
+        0.5, "share of the words of a flow's beginning hidden while training", minimum=0, maximum=0.95
+    )
+    hidden_tokens: float = setting(0.3, "share of entity tokens hidden while training", minimum=0, maximum=0.95)
+    reconstruction: float = setting(0.3, "weight of telling each modality from the embedding", minimum=0)
+    contrast: float = setting(1.0, "weight of bringing flows of one context together", minimum=0)
+    temperature: float = setting(0.1, "likeness at which a flow counts 1/e in the contrast", minimum=0.001)
     noise: float = setting(
         0.1, "spread of the noise on scaled quantities while training, of their own spread", minimum=0, maximum=1
     )

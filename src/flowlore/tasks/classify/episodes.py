@@ -24,18 +24,19 @@ class Episode:
 
 def draw_episode(
     labels: npt.NDArray[Any],
-    shots: int,
+    shots: int | None,
     *,
     rng: np.random.Generator,
     train: Rows | None = None,
     test: Rows | None = None,
     drop_small_classes: bool = False,
 ) -> Episode:
-    """`shots` labelled flows of every class of `train`; the query is `test`, or what is left of `train`.
+    """`shots` labelled flows of every class of `train` (None: all); the query is `test`, or what is left of `train`.
 
     Labels of None or "" are no labels: such rows are neither shown nor asked. A class with fewer flows is an error
     that names it, unless small classes are to be dropped (from the query too).
     """
+    takes_all, shots = shots is None, 1 if shots is None else shots
     if shots < 1:
         raise TaskError(f"tasks: {shots} shots teach nothing", hint="`--shots 5`")
     is_labelled = labelled(labels)
@@ -62,8 +63,11 @@ def draw_episode(
             f"tasks: no class has {shots} labelled flows; the largest, `{names[counts.argmax()]}`, has {counts.max()}",
             hint=f"`--shots {counts.max()}`",
         )
-    drawn = [rng.choice(train[texts[train] == name], shots, replace=False) for name in kept]
-    support = np.sort(np.concatenate(drawn)).astype(np.int64)
+    if takes_all:
+        support = np.sort(train).astype(np.int64)
+    else:
+        drawn = [rng.choice(train[texts[train] == name], shots, replace=False) for name in kept]
+        support = np.sort(np.concatenate(drawn)).astype(np.int64)
     query = np.setdiff1d(train, support) if test is None else test[is_labelled[test]]
     query = query[np.isin(texts[query], kept)] if drop_small_classes else query
     return Episode(support=support, query=np.setdiff1d(query, support), dropped_classes=tuple(small))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..metrics import CHUNK_ROWS, nearest, normalised
-from .head import Head, softmax, spread
+from .head import Head, softmax
 
 Metric = Literal["cosine", "euclid"]
 
@@ -18,11 +18,11 @@ class NeighboursHead(Head):
 
     Args:
         neighbours: How many have a vote; fewer where fewer are labelled.
-        metric: `cosine` between vectors less their mean, or `euclid` between numbers brought to one scale.
+        metric: `cosine` or `euclid`, between vectors brought to one scale.
         temperature: Of the votes: at a difference of this much in likeness a vote is worth 1/e.
     """
 
-    LEARNT = ("vectors_", "codes_", "mean_", "scale_")
+    LEARNT = ("vectors_", "codes_")
 
     def __init__(self, neighbours: int = 5, metric: Metric = "cosine", temperature: float = 0.1) -> None:
         self.neighbours = neighbours
@@ -30,14 +30,12 @@ class NeighboursHead(Head):
         self.temperature = temperature
 
     def _learn(self, vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> None:
-        self.mean_, deviation = spread(vectors)
-        self.scale_ = deviation if self.metric == "euclid" else np.ones_like(deviation)
-        self.vectors_ = self._placed(vectors)
+        self.vectors_ = self._compared(vectors)
         self.codes_ = codes
 
     def nearest(self, vectors: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Places of the nearest labelled flows, and how alike they are (the more the nearer)."""
-        placed = self._placed(vectors)
+        placed = self._compared(vectors)
         count = min(self.neighbours, len(self.vectors_))
         places = np.empty((len(placed), count), np.int64)
         likeness = np.empty((len(placed), count))
@@ -59,6 +57,5 @@ class NeighboursHead(Head):
         np.add.at(shares, (rows, self.codes_[places].ravel()), votes.ravel())
         return shares
 
-    def _placed(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        centred = (vectors - self.mean_) / self.scale_
-        return centred if self.metric == "euclid" else normalised(centred).astype(np.float64)
+    def _compared(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return vectors if self.metric == "euclid" else normalised(vectors).astype(np.float64)

@@ -16,17 +16,16 @@ class PrototypesHead(Head):
         temperature: Of the probabilities: at a difference of this much in cosine a class is 1/e as likely.
     """
 
-    LEARNT = ("prototypes_", "mean_")
+    LEARNT = ("prototypes_",)
 
     def __init__(self, temperature: float = 0.1) -> None:
         self.temperature = temperature
 
     def _learn(self, vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> None:
-        self.mean_ = np.mean([vectors[codes == code].mean(axis=0) for code in range(len(self.classes_))], axis=0)
-        unit = normalised(vectors - self.mean_).astype(np.float64)
+        unit = normalised(vectors).astype(np.float64)
         means = np.array([unit[codes == code].mean(axis=0) for code in range(len(self.classes_))])
         self.prototypes_ = normalised(means).astype(np.float64)
 
     def _probabilities(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        unit = normalised(vectors - self.mean_).astype(np.float64)
+        unit = normalised(vectors).astype(np.float64)
         return softmax(unit @ self.prototypes_.T / self.temperature)

@@ -1,0 +1,49 @@
+"""Which flows count as related: one client, one capture, one slice of time."""
+
+import numpy as np
+import pyarrow as pa
+
+from flowlore.features.context import context_keys
+from flowlore.features.extract import extract
+from flowlore.features.settings import FeatureSettings
+from flowlore.flows.schema import flow_batch
+
+
+def keys(within_s: float = 60.0, **columns: object) -> list[int]:
+    rows = len(next(iter(columns.values())))  # type: ignore[arg-type]
+    return context_keys(flow_batch(columns, rows), within_s).tolist()
+
+
+def at(*seconds: float) -> pa.Array:
+    return pa.array([int(one * 1e9) for one in seconds], pa.timestamp("ns", "UTC"))
+
+
+def test_a_client_a_minute() -> None:
+    ends = [bytes(15) + bytes([number]) for number in (1, 1, 1, 2)]
+    same, again, later, other = keys(src_ip=ends, start=at(1, 59, 61, 1))
+    assert same == again != later
+    assert other not in (same, later)
+    assert keys(600.0, src_ip=ends[:3], start=at(1, 59, 61)) == 3 * keys(600.0, src_ip=ends[:1], start=at(1))
+
+
+def test_one_client_in_two_captures_is_two() -> None:
+    first, second = keys(src_ip=[bytes(16)] * 2, capture=["a", "b"], start=at(1, 1))
+    assert first != second
+
+
+def test_the_capture_stands_for_a_client_that_is_not_known() -> None:
+    first, again, other = keys(capture=["a", "a", "b"], start=at(1, 2, 1))
+    assert first == again != other
+
+
+def test_a_flow_of_nobody_is_unknown() -> None:
+    assert keys(capture=["a", None], start=at(1, 1))[1] == 0
+    assert keys(packets_fwd=[1, 2]) == [0, 0]
+
+
+def test_it_is_a_channel_that_no_modality_holds() -> None:
+    rows = flow_batch({"capture": ["a", "a"], "packets_fwd": np.array([1, 2], np.uint64)}, 2)
+    batch = extract(rows)
+    assert batch.channels["context"][0] == batch.channels["context"][1] != 0
+    assert "context" not in batch.present
+    assert "context" not in extract(rows, FeatureSettings(context_s=0)).channels
