@@ -12,6 +12,8 @@ import typer
 from flowlore import errors
 from flowlore.cli.app import GROUPS, VERBS, app
 from flowlore.config import PipelineConfig, registries
+from flowlore.features.rates.columns import rates_columns
+from flowlore.features.rates.notes import NOTE_MEANINGS
 from flowlore.flows.schema import SCHEMA_VERSION, columns
 from flowlore.settings import all_settings
 
@@ -25,6 +27,7 @@ def main() -> int:
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "columns.md": columns_page(),
+        "rates.md": rates_page(),
         "errors.md": errors_page(),
         "registries.md": registries_page(),
     }
@@ -110,6 +113,23 @@ def columns_page() -> str:
                 )
         parts.append("")
     return _page(parts)
+
+
+def rates_page() -> str:
+    """Every column of the table of rates, and every note."""
+    parts = [
+        "# Columns of the table of rates\n",
+        NOTICE,
+        "One row is an entity in a step in which it had traffic. [How it is made](../guides/rates.md).\n",
+        "| column | type | unit | meaning |",
+        "|---|---|---|---|",
+    ]
+    parts += [
+        f"| `{name}` | {str(type_).partition('[')[0]} | {_cell(unit)} | {_cell(meaning)} |"
+        for name, type_, unit, meaning in rates_columns()
+    ]
+    parts += ["", "## Notes\n", "| note | what it counts |", "|---|---|"]
+    return _page([*parts, *(f"| `{name}` | {_cell(meaning)} |" for name, meaning in NOTE_MEANINGS.items())])
 
 
 def errors_page() -> str:

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .config import PipelineConfig
     from .errors import FlowloreError
+    from .features.rates.rates import rates
     from .flows.annotate import annotate
     from .flows.lake import Lake
     from .flows.query import query
@@ -31,6 +32,7 @@ __all__ = [
     "annotate",
     "load",
     "query",
+    "rates",
     "read",
     "scan",
 ]
@@ -43,6 +45,7 @@ _HOMES = {
     "annotate": "flows.annotate",
     "load": "tasks.predictor",
     "query": "flows.query",
+    "rates": "features.rates.rates",
     "read": "sources.reading",
     "scan": "sources.reading",
 }

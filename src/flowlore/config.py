@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .features.rates.settings import RateSettings
 from .features.settings import FeatureSettings
 from .models.autoencoder.settings import AutoencoderSettings
 from .models.settings import FineTuningSettings, TrainingSettings
@@ -14,6 +15,7 @@ class PipelineConfig(SourceSettings):
     """All settings of a run. It may be given wherever `SourceSettings` are wanted."""
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
+    rates: RateSettings = field(default_factory=RateSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
@@ -25,5 +27,6 @@ def registries() -> list[Registry]:
     from .models import MODELS
     from .sources import SOURCES
     from .tasks import BASELINES, HEADS
+    from .tasks.forecast import FORECASTERS
 
-    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES]
+    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES, FORECASTERS]

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from . import learning, options, training
+from . import learning, options, rates, training
 
 
 def pretrain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Which encoder, e.g. autoencoder.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Which encoder: autoencoder, or flowgen for rates.")],
     flows: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
     augment: learning.Augment = None,
@@ -28,6 +28,8 @@ def pretrain(
     ] = None,
     log: training.Log = None,
     progress: training.ShowProgress = None,
+    by: rates.By = "host",
+    step: rates.Step = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -40,8 +42,18 @@ def pretrain(
     \b
     flowlore pretrain autoencoder captures/ -o office
     flowlore pretrain autoencoder captures/ -o office --set training.epochs=20 --set features.use_names=false
+    flowlore pretrain flowgen captures/ --by host --step 1m -o dynamics
     """
     learning.require_extra()
+    if model == "flowgen":
+        from .pretraining import pretrain_rates, print_made
+        from .text import print_json as print_as_json
+
+        card = pretrain_rates(
+            flows, output, options.resolved(config, set), by=by, step=step, where=where, seed=seed, overwrite=overwrite
+        )
+        print_as_json(card) if json else print_made(card)
+        return
     import fsspec
     import numpy as np
 

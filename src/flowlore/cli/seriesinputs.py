@@ -1,0 +1,92 @@
+"""What verbs of series read: rates that were written, plain tables of numbers, or any traffic, as one `Series`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from ..config import PipelineConfig
+    from ..features.rates.series import Series
+
+MOST_ENTITIES = 200
+FEATURES = tuple(
+    f"{side}_{name}"
+    for name in ("bytes", "packets", "active_flows", "peers", "ports", "syn_packets")
+    for side in ("in", "out")
+)
+
+
+def read_series(
+    inputs: Sequence[str],
+    settings: PipelineConfig,
+    *,
+    by: str = "host",
+    step: str | None = None,
+    features: Sequence[str] = ("in_bytes",),
+    entities: int = MOST_ENTITIES,
+    where: str | None = None,
+    **plain: Any,
+) -> dict[str, Series]:
+    """A series for each feature, of the same entities: the largest by the first one. A plain table has one, `value`."""
+    from ..features.rates.plain import plain_series
+    from ..features.rates.rates import Rates, is_rates_table
+    from ..features.rates.series import flagged
+    from ..features.rates.settings import step_ns
+    from ..sources.plainseries import is_plain_series, read_plain_table
+
+    named = {name: value for name, value in plain.items() if value}
+    if len(inputs) == 1 and (named or is_plain_series(inputs[0])):
+        table = read_plain_table(inputs[0])
+        if not is_rates_table(table):
+            found = plain_series(table, **named)
+            found = found if step is None else found.coarser(step_ns(step))
+            return {found.feature: flagged(found)}
+        if step is not None and step_ns(step) != Rates.from_table(table).step_ns:
+            raise SettingError(
+                f"rates: `{inputs[0]}` has another step than `{step}`", hint="leave `--step` out, or make it again"
+            )
+        rates = Rates.from_table(table)
+    else:
+        rates = _rates(inputs, settings, by, step or "1m", where)
+    largest = rates.series(features[0], entities=entities)
+    if not len(largest):
+        raise InputError("rates: there is no traffic of any entity", hint="`flowlore inspect` shows what is in it")
+    return {name: (largest if name == features[0] else rates.series(name).of(largest.names)) for name in features}
+
+
+def steps_of(words: str, step_ns: int) -> int:
+    """A length of time in words as steps: `1d`, `90m`, or a plain number of steps.
+
+    >>> steps_of("1h", 300_000_000_000), steps_of("12", 1)
+    (12, 12)
+    """
+    import re
+
+    from ..features.rates.series import duration_words
+    from ..features.rates.settings import NS_PER_S, UNITS_S
+
+    found = re.fullmatch(r"(\d{1,9})([smhd]?)", words.strip())
+    if not found or not int(found[1]):
+        raise SettingError(f"forecast: `{words}` is no length of time", hint="for example `1h`, `1d`, or 12 for steps")
+    if not found[2]:
+        return int(found[1])
+    span = int(found[1]) * UNITS_S[found[2]] * NS_PER_S
+    if span % step_ns:
+        raise SettingError(
+            f"forecast: `{words}` is no whole number of steps of {duration_words(step_ns)}",
+            hint="a multiple of the step",
+        )
+    return span // step_ns
+
+
+def _rates(inputs: Sequence[str], settings: PipelineConfig, by: str, step: str, where: str | None) -> Any:
+    from ..features.rates.rates import rates
+    from .metering import Request, check, scanning
+
+    request = Request(inputs=list(inputs), where=where)
+    check(request)
+    with scanning(request, settings) as scan:
+        return rates(scan, by, step, settings=settings.rates)

@@ -1,0 +1,107 @@
+"""`Rates`: the table of rates with what belongs to it, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ...settings import settings_given
+from .builder import RateBuilder, rate_batches
+from .columns import rates_schema
+from .series import Series, series_of_rates
+from .settings import RateSettings, step_words
+
+if TYPE_CHECKING:
+    import polars
+
+METADATA = b"flowlore.rates"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rates:
+    """A row is an entity in a step in which it had traffic. Where it has no row it was silent, except in `gaps`.
+
+    Gaps are spans without any flow, as nanoseconds since 1970; `notes` counts what was left out or put together.
+    """
+
+    table: pa.Table
+    by: str
+    step_ns: int
+    gaps: tuple[tuple[int, int], ...] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"Rates: {len(self):,} rows by {self.by} and {step_words(self.step_ns)}, {len(self.gaps)} gaps"
+
+    def to_polars(self) -> polars.DataFrame:
+        import polars
+
+        frame = polars.from_arrow(self.table)
+        assert isinstance(frame, polars.DataFrame)
+        return frame
+
+    def series(self, feature: str = "in_bytes", *, entities: int | None = None) -> Series:
+        """One column as a matrix; `entities` keeps so many of the largest."""
+        return series_of_rates(self.table, self.step_ns, feature, gaps=self.gaps, entities=entities)
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """To `.parquet`, which keeps everything, `.csv` or `.jsonl`."""
+        from ...flows.tablefile import TableFile
+
+        with TableFile(path, rates_schema(), overwrite=overwrite) as file:
+            for batch in self.table.to_batches():
+                file.write(batch)
+            file.commit({"rates": rates_metadata(self.by, self.step_ns, self.gaps, self.notes)})
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Rates:
+        """What `write` wrote as Parquet."""
+        about = json.loads((table.schema.metadata or {})[METADATA])
+        return cls(
+            table=table,
+            by=str(about["by"]),
+            step_ns=int(about["step_ns"]),
+            gaps=tuple((int(begin), int(end)) for begin, end in about["gaps"]),
+            notes=about["notes"],
+        )
+
+
+def rates(
+    flows: Any,
+    by: str = "host",
+    step: str = "1m",
+    *,
+    settings: RateSettings | Mapping[str, Any] | None = None,
+) -> Rates:
+    """Flows (`Flows`, an Arrow table, or batches such as those of `scan`) as time series of every entity.
+
+    `by` is host, prefix, interface, exporter, as, link or application; `step` 10s, 1m, 5m, 1h or what else divides a
+    day.
+    """
+    builder = RateBuilder(by, step, settings_given(RateSettings, settings))
+    batches = list(rate_batches(flows, builder))
+    return Rates(
+        table=pa.Table.from_batches(batches, rates_schema()),
+        by=by,
+        step_ns=builder.step_ns,
+        gaps=tuple(builder.gaps()),
+        notes=builder.notes,
+    )
+
+
+def is_rates_table(table: pa.Table) -> bool:
+    """Whether `Rates.from_table` can take it."""
+    return METADATA in (table.schema.metadata or {})
+
+
+def rates_metadata(by: str, step_ns: int, gaps: Sequence[tuple[int, int]], notes: Mapping[str, int]) -> str:
+    """What a file of rates says about itself."""
+    return json.dumps({"by": by, "step_ns": step_ns, "gaps": [list(one) for one in gaps], "notes": dict(notes)})

@@ -1,0 +1,315 @@
+"""`FlowgenEncoder`: the decoder behind the `Encoder` promise, and what else it can say: forecasts, oddness, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as torched
+
+from ...errors import ModelError
+from ...features.batch import FeatureBatch
+from ...settings import settings_from, settings_values
+from ..encoder import Floats, State, Unit
+from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from .inputs import Inputs, Window, inputs_of, window
+from .network import QUANTILES, Network, initialise
+from .representation import Bins, Values, scales_of
+from .settings import SHAPES, FlowgenSettings
+
+FORMAT = 1
+DEFAULTS = FlowgenSettings()
+TRAINING = TrainingSettings(
+    epochs=6, batch_rows=16, learning_rate=2e-3, weight_decay=0.05, warm_up=0.1, largest_gradient=1.0
+)
+WARM_STEPS = 32  # of a window: too little is known there to be judged
+SERIES_AT_ONCE = 32
+HOUR_NS = 3_600_000_000_000
+Starts = npt.NDArray[np.int64]
+
+
+class FlowgenEncoder:
+    """Learns how rates move, from step to step and from day to day; embeds a host by how its rates moved."""
+
+    unit: ClassVar[Unit] = "host"
+
+    def __init__(self, settings: FlowgenSettings = DEFAULTS) -> None:
+        self.settings = settings
+        self.features: tuple[str, ...] = ()
+        self.step_ns = 0
+        self.bins: Bins | None = None
+        self.network: Network | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("rates.values",)
+
+    @property
+    def width(self) -> int:
+        return SHAPES[self.settings.size].width
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        return self.settings.horizons
+
+    def fit(
+        self,
+        batches: Sequence[FeatureBatch],
+        rng: np.random.Generator,
+        *,
+        validation: Sequence[FeatureBatch] = (),
+        training: TrainingSettings = TRAINING,
+        place: CheckpointPlace | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> TrainingReport:
+        """Learn from hosts: `rates.values` [hosts, steps, features], `rates.start_ns` and `rates.step_ns` [hosts]."""
+        hosts = FeatureBatch.concat(list(batches))
+        if "rates.values" not in hosts.channels or not len(hosts):
+            raise ModelError("models: there are no rates to learn from", hint="`flowlore rates` makes them of flows")
+        values, starts, step_ns = _of_batch(hosts)
+        held_out = _of_batch(FeatureBatch.concat(list(validation))) if validation else None
+        names = tuple(f"feature-{place}" for place in range(values.shape[1]))
+        return self.learn(
+            values,
+            starts,
+            step_ns,
+            names,
+            rng,
+            validation=None if held_out is None else held_out[:2],
+            training=training,
+            place=place,
+            progress=progress,
+        )
+
+    def learn(
+        self,
+        values: Values,
+        starts_ns: Starts,
+        step_ns: int,
+        features: Sequence[str],
+        rng: np.random.Generator,
+        *,
+        validation: tuple[Values, Starts] | None = None,
+        training: TrainingSettings = TRAINING,
+        place: CheckpointPlace | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> TrainingReport:
+        """Learn from values [series, features, steps], NaN where unknown: all of them are of the training time."""
+        if values.shape[2] < 4 or not np.isfinite(values).any():
+            raise ModelError(
+                f"models: series of {values.shape[2]} steps are too short to learn from", hint="a finer step, more data"
+            )
+        scales = scales_of(values)
+        self.features, self.step_ns = tuple(features), step_ns
+        self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
+        self.network = self._empty_network()
+        initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        network, inputs = self.network, inputs_of(values, scales, self.bins, starts_ns, step_ns)
+        heavy = torch.from_numpy(np.sqrt(scales / scales.mean(axis=0)).astype(np.float32))
+        series, length = self._drawn_rows(scales, inputs.steps, rng), min(self.settings.context, inputs.steps)
+        network.to(training.device)
+
+        def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            spare = inputs.steps - length
+            begins = torch.randint(0, spare + 1, (len(rows),), generator=generator)
+            return self._loss(inputs, series[rows], begins, length, heavy, generator)
+
+        validate = None
+        if validation is not None:
+            kept = inputs_of(validation[0], scales_of(validation[0]), self.bins, validation[1], step_ns)
+
+            def validate() -> float:
+                span = min(self.settings.context, kept.steps)
+                even = torch.ones_like(kept.log_scales)
+                parts = [
+                    float(self._loss(kept, part, torch.zeros_like(part), span, even, None)) * len(part)
+                    for part in _portions(len(kept.log_scales))
+                ]
+                return sum(parts) / len(kept.log_scales)
+
+        report = train(network, loss, len(series), training, rng, validate=validate, place=place, progress=progress)
+        network.to("cpu").eval()
+        return report
+
+    def embed(self, batch: FeatureBatch) -> Floats:
+        """One vector a host: the mean of its steps' states; one of which nothing is known is all zeros."""
+        out = np.zeros((len(batch), self.width), np.float32)
+        if "rates.values" not in batch.channels or not len(batch):
+            return out
+        values, starts, step_ns = _of_batch(batch)
+        values = values[:, :, -self.settings.context :] if values.shape[2] > self.settings.context else values
+        network, inputs = self._made(), self.inputs(values, starts, step_ns)
+        known = inputs.is_known.any(dim=1).float()
+        with torch.inference_mode():
+            for rows in _portions(len(batch)):
+                states = network.states(window(inputs, rows, torch.zeros_like(rows), inputs.steps, self.horizons))
+                weight = known[rows][..., None]
+                mean = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+                out[rows.numpy()] = mean.numpy()
+        return out
+
+    def inputs(self, values: Values, starts_ns: Starts, step_ns: int, scales: Values | None = None) -> Inputs:
+        """What the network sees of values [series, features, steps]; scales are those of the values where not given."""
+        if self.bins is None:
+            raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
+        return inputs_of(values, scales_of(values) if scales is None else scales, self.bins, starts_ns, step_ns)
+
+    def quantiles(self, inputs: Inputs, last_steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """[series, features, last_steps, horizons, QUANTILES] in units of the scales, after each of these steps.
+
+        Each is seen with at least half a context before it, or all that there is; steps are ascending.
+        """
+        network = self._made()
+        context, features = min(self.settings.context, inputs.steps), len(self.features)
+        out = np.empty(
+            (len(inputs.log_scales), features, len(last_steps), len(self.horizons), len(QUANTILES)), np.float32
+        )
+        done = 0
+        with torch.inference_mode():
+            while done < len(last_steps):
+                begin = max(0, int(last_steps[done]) + 1 - (context if len(last_steps) == 1 else -(-context // 2)))
+                begin = min(begin, inputs.steps - context)
+                chosen = last_steps[done : np.searchsorted(last_steps, begin + context)]
+                at = torch.from_numpy(chosen - begin)
+                for rows in _portions(len(inputs.log_scales)):
+                    seen = window(inputs, rows, torch.full_like(rows, begin), context, self.horizons)
+                    said = network.forecasts(network.states(seen), seen)[:, at]
+                    out[rows.numpy(), :, done : done + len(chosen)] = said.permute(0, 2, 1, 3, 4).numpy()
+                done += len(chosen)
+        return out
+
+    def bits(self, inputs: Inputs) -> Values:
+        """How unlikely each step was after those before it, in bits: [series, features, steps]; NaN where not told."""
+        network = self._made()
+        context = min(self.settings.context, inputs.steps)
+        out = np.full((len(inputs.log_scales), len(self.features), inputs.steps), np.nan)
+        begins = sorted({*range(0, max(inputs.steps - context, 0), -(-context // 2)), max(inputs.steps - context, 0)})
+        with torch.inference_mode():
+            for begin in begins:
+                skipped = 0 if begin == 0 else context // 2 - 1
+                for rows in _portions(len(inputs.log_scales)):
+                    seen = window(inputs, rows, torch.full_like(rows, begin), context, self.horizons[:1])
+                    logits = network.next_logits(network.states(seen), seen.tokens_BTF)[:, :-1]
+                    came = seen.tokens_BTF[:, 1:]
+                    costs = torched.cross_entropy(
+                        logits.flatten(0, 2), came.clamp(max=network.bins - 1).flatten(), reduction="none"
+                    ).view(came.shape) / np.log(2)
+                    costs = torch.where(came < network.bins, costs, torch.nan)
+                    out[rows.numpy(), :, begin + 1 + skipped : begin + context] = costs[:, skipped:].transpose(1, 2)
+        return out
+
+    def parameters(self) -> int:
+        return sum(weight.numel() for weight in self._made().parameters())
+
+    def state(self) -> State:
+        network = self._made()
+        assert self.bins is not None
+        arrays = {name: weight.detach().numpy().copy() for name, weight in network.state_dict().items()}
+        return arrays, {
+            "format": FORMAT,
+            "settings": settings_values(self.settings),
+            "features": list(self.features),
+            "step_ns": self.step_ns,
+            "bins": self.bins.state(),
+        }
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
+        if values.get("format") != FORMAT:
+            raise ModelError(
+                f"models: this decoder was written in format {values.get('format')}, this build reads {FORMAT}",
+                hint="train it again, or use the version of flowlore that wrote it",
+            )
+        try:
+            encoder = cls(settings_from(FlowgenSettings, values["settings"]))
+            encoder.features, encoder.step_ns = tuple(values["features"]), int(values["step_ns"])
+            encoder.bins = Bins.from_state(values["bins"])
+            encoder.network = encoder._empty_network()
+            encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"models: the state of this decoder is damaged: {str(error).partition(chr(10))[0]}",
+                hint="take the bundle from where it came from again, or train anew",
+            ) from error
+        encoder.network.eval()
+        return encoder
+
+    def _loss(
+        self,
+        inputs: Inputs,
+        rows: torch.Tensor,
+        begins: torch.Tensor,
+        length: int,
+        heavy: torch.Tensor,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Mean quantile loss over horizons and the next step's likelihood; with a generator features are hidden."""
+        network = self._made()
+        seen = window(inputs, rows, begins, length, self.horizons)
+        if generator is not None and self.settings.hidden_features and len(self.features) > 1:
+            seen = _hide(seen, self.settings.hidden_features, len(self.features), network.bins, generator)
+        states = network.states(seen, generator=generator)
+        said = network.forecasts(states, seen)
+        ahead = torch.tensor(self.horizons)
+        at = begins[:, None, None] + torch.arange(length)[None, :, None] + ahead
+        inside = at < inputs.steps
+        places = at.clamp(max=inputs.steps - 1)
+        truth = inputs.levels[..., 0][rows[:, None, None], :, places].transpose(2, 3)
+        known = (inputs.is_known[rows[:, None, None], :, places].transpose(2, 3)) & inside[:, :, None]
+        known = known & (torch.arange(length) >= min(WARM_STEPS, length // 4))[None, :, None, None]
+        levels = torch.tensor(QUANTILES)
+        away = truth[..., None] - said
+        costs = torch.maximum(levels * away, (levels - 1) * away).mean(dim=-1)
+        weights = known * heavy[rows][:, None, :, None] * (ahead.float() ** -0.25)
+        total = (costs * weights).sum() / weights.sum().clamp(min=1e-6)
+        if self.settings.likelihood:
+            logits = network.next_logits(states, seen.tokens_BTF)[:, :-1]
+            came = inputs.tokens[rows[:, None], :, at[:, :-1, 0].clamp(max=inputs.steps - 1)].long()
+            came = torch.where(inside[:, :-1, :1], came, network.bins)
+            likelihood = torched.cross_entropy(logits.flatten(0, 2), came.flatten(), ignore_index=network.bins)
+            total = total + self.settings.likelihood * torch.nan_to_num(likelihood)
+        return total
+
+    def _drawn_rows(self, scales: Values, steps: int, rng: np.random.Generator) -> torch.Tensor:
+        """Series of the windows of an epoch, as many as cover the time once; large ones come more often."""
+        size = np.sqrt(scales / scales.mean(axis=0)).mean(axis=1)
+        count = len(scales) * max(1, -(-steps // self.settings.context))
+        return torch.from_numpy(rng.choice(len(scales), count, p=size / size.sum()))
+
+    def _made(self) -> Network:
+        if self.network is None:
+            raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
+        return self.network
+
+    def _empty_network(self) -> Network:
+        assert self.bins is not None
+        return Network(self.settings, len(self.features), self.bins.count)
+
+
+def _portions(count: int) -> Iterator[torch.Tensor]:
+    """Places of so many series, a few at a time."""
+    for first in range(0, count, SERIES_AT_ONCE):
+        yield torch.arange(first, min(first + SERIES_AT_ONCE, count))
+
+
+def _hide(seen: Window, share: float, features: int, unknown: int, generator: torch.Generator) -> Window:
+    """The same with some features of each series as if they were not known."""
+    batch, steps = seen.tokens_BTF.shape[:2]
+    hidden = torch.rand((batch, 1, features), generator=generator) < share
+    hidden[:, :, 0] &= ~hidden.all(dim=2)
+    numbers = seen.numbers_BTN.view(batch, steps, features, -1).masked_fill(hidden[..., None], 0.0)
+    return replace(seen, numbers_BTN=numbers.flatten(2), tokens_BTF=seen.tokens_BTF.masked_fill(hidden, unknown))
+
+
+def _of_batch(batch: FeatureBatch) -> tuple[Values, Starts, int]:
+    """Values [hosts, features, steps], when each host's steps begin, and their length."""
+    values = np.asarray(batch.channels["rates.values"], np.float64).transpose(0, 2, 1)
+    starts = batch.channels.get("rates.start_ns", np.zeros(len(batch), np.int64))
+    steps = np.unique(batch.channels.get("rates.step_ns", np.full(len(batch), HOUR_NS)))
+    if len(steps) > 1:
+        raise ModelError("models: rates of several steps cannot be in one batch", hint="one step for all")
+    return values, starts.astype(np.int64), int(steps[0]) if len(steps) else HOUR_NS
