@@ -10,8 +10,9 @@ from pathlib import Path
 from .truth import ICMP, ICMPV6, Ends, Opened
 
 BACKGROUND = "background"
-_EARLIER_NS = 2_000_000_000  # the kernel's word may come this much after the packet
+_EARLIER_NS = 3_600_000_000_000  # the kernel's word comes late where the machine is busy; nobody was there before
 _SOON_NS = 30_000_000_000  # the kernel forgets a connection that nobody answers after this
+_LARGEST_PROTOCOL = 255  # of IP; what is above is no flow
 _PORTLESS = (ICMP, ICMPV6)
 _COLUMNS = ("src_ip", "dst_ip", "src_port", "dst_port", "protocol", "from", "to", "label", "label_source")
 
@@ -87,6 +88,8 @@ def write_labels(path: Path, connections: Iterable[Connection], end_ns: int) -> 
     by_ends: dict[Ends, list[Connection]] = defaultdict(list)
     for connection in connections:
         ends = connection.ends
+        if ends.protocol > _LARGEST_PROTOCOL:
+            continue
         if ends.turned() in by_ends:
             ends = ends.turned()
         by_ends[ends].append(connection)

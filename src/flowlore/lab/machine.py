@@ -30,7 +30,7 @@ class Abilities:
     """What was found by trying it in a namespace of our own."""
 
     shaping: dict[str, bool] = field(default_factory=dict)  # netem, tbf, htb, statistic, tap
-    truth: dict[str, bool] = field(default_factory=dict)  # nflog, conntrack, nat
+    truth: dict[str, bool] = field(default_factory=dict)  # nflog, frames, nat
 
     @property
     def missing(self) -> list[str]:
@@ -68,8 +68,11 @@ def probe(namespace: str) -> Abilities:
         "tap": works("ip", "-n", namespace, "tuntap", "add", "dev", "probe2", "mode", "tap"),
     }
     log = ("-A", "OUTPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "NFLOG", "--nflog-group", "1")
+    hook = 'type filter hook egress device "probe0" priority 0; meta skgid 1 log group 1;'
+    frames = f"table netdev lab {{ chain a {{ {hook} }}; }}"
     truth = {
         "nflog": all(works(*inside(namespace, tool, *log)) for tool in ("iptables", "ip6tables")),
+        "frames": works(*inside(namespace, "nft", frames)),
         "nat": works(*inside(namespace, "iptables", "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")),
     }
     return Abilities(shaping=shaping, truth=truth)

@@ -22,10 +22,9 @@ from .machine import call_inside, missing_programs, raise_missing, require_machi
 from .processes import Processes, Troupe, last_words
 from .record import described_run, keep_logs, kept_actions
 from .scenario import HOST_SIGN, Option, Scenario, hosts_meant
-from .truth import Ends, Witness
+from .truth import FIRST_GROUP, Ends, Witness
 from .world import PREFIX, SWITCH, World
 
-FIRST_GROUP = 700_000  # of the group ids by which processes are told apart; no account of a system has such
 _READY_S = 40.0
 _GRACE_S = 3.0
 _LEAST_FREE_BYTES = 256 << 20
@@ -140,10 +139,11 @@ class _Stage:
             ending.callback(self.captures.kill)
             ending.callback(self._kill_exports)
             ending.callback(self.troupe.kill)
-            for name in self.world.nodes:
+            for name, node in self.world.nodes.items():
                 router = scenario.routers.get(name)
                 translates = router is not None and router.nat_towards is not None
-                witness.watch(name, self.world.space(name), translates=translates)
+                devices = node.networks.values() if self.world.abilities.truth["frames"] else ()
+                witness.watch(name, self.world.space(name), translates=translates, devices=devices)
             witness.start()
             self.tell("starting captures")
             captures = self._start_captures()
@@ -308,7 +308,10 @@ class _Stage:
             "neighbours": neighbours,
             "resolver": resolver,
             "seed": self._seed(part),
-            "options": {name: self._option(value) for name, value in part.options.items()},
+            "options": {
+                "raw_frames": self.world.abilities.truth["frames"],
+                **{name: self._option(value) for name, value in part.options.items()},
+            },
         }
         spec = folder.with_name(f"{part.instance}.json")
         spec.write_text(json.dumps({"role": part.name, "group": group, "scene": scene, "plan": plan}))
@@ -334,17 +337,25 @@ class _Stage:
         return place.service == "dns" or not wanted or place.host in self.world.scenario.matching(wanted)
 
     def _as_names_are_asked(self, connections: list[Connection], resolvers: list[Place]) -> list[Connection]:
-        """Programs ask the resolver before they connect: that is DNS, whatever the activity."""
+        """Programs ask the resolver before they connect: that is DNS, whatever the activity.
+
+        A server that changes its group for a visitor (smbd) asks too, and nobody else of a namespace can.
+        """
         asked = {(address, place.port) for place in resolvers for address in place.addresses}
         own = {part.instance for part in self.cast.parts if "dns" in part.role.uses}
 
         def seen(one: Connection) -> Connection:
             ends: Ends = one.translated_from or one.ends
-            if one.doing is None or one.doing.instance in own or (ends.dst_ip, ends.dst_port) not in asked:
+            if (ends.dst_ip, ends.dst_port) not in asked or (one.doing is not None and one.doing.instance in own):
                 return one
-            return replace(one, doing=replace(one.doing, application="dns"))
+            return replace(one, doing=replace(one.doing or _somebody(one.node), application="dns"))
 
         return [seen(one) for one in connections]
+
+
+def _somebody(host: str) -> Doing:
+    """A process of a host that no longer has the group of its role."""
+    return Doing(host=host, role="", application="", activity="", kind="service", phase="", instance=f"{host}.")
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

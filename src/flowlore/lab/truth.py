@@ -1,7 +1,9 @@
 """Who opened each connection, as the kernel tells it: labels that come from processes, never from ports.
 
 Every role runs under a group id of its own. In each namespace the first packet of a connection is logged (NFLOG) with
-the group id of the socket that sent it; routers with NAT tell both faces of a connection (conntrack).
+the group id of the socket that sent it; routers with NAT tell both faces of a connection (conntrack). What a process
+puts on a wire by itself (AF_PACKET: ARP, or IP that passes the kernel by) is logged where it leaves, by nftables where
+the machine has it.
 """
 
 import contextlib
@@ -13,7 +15,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -21,7 +23,10 @@ from typing import NamedTuple
 from .machine import call_inside, inside, run
 
 LOG_GROUP = 7
+FIRST_GROUP = 700_000  # of the group ids by which processes are told apart; no account of a system has such
+_MOST_GROUPS = 100_000
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+ARP = 0x0806  # no protocol of IP: its ends are the addresses that ask and are asked for
 
 # linux/netfilter/nfnetlink_log.h, nfnetlink_conntrack.h
 _NETFILTER = 12
@@ -29,9 +34,12 @@ _CONFIGURE, _PACKET, _NEW_CONNECTION = 0x401, 0x400, 0x100
 _BIND, _BIND_FAMILY, _UNBIND_FAMILY = 1, 3, 4
 _COMMAND, _MODE, _THRESHOLD, _FLAGS = 1, 2, 5, 6
 _COPY_PACKET, _WITH_SEQUENCE = 2, 1
-_PAYLOAD, _UID, _SEQUENCE, _GID = 9, 11, 12, 14
+_PACKET_HEAD, _PAYLOAD, _SEQUENCE, _GID, _FRAME_HEAD = 1, 9, 12, 14, 21
+_DEVICE_FAMILY = 5
+_USUAL = 7  # mark of packets that were logged on their usual way
 _ORIGINAL, _REPLY = 1, 2
 _NEW_CONNECTIONS_GROUP = 1
+_NICENESS = -10  # of the thread that listens: what it hears late has a late time
 _COPIED_BYTES = 128
 _RECEIVE_BYTES = 8 << 20
 _SO_RCVBUFFORCE = 33
@@ -76,11 +84,16 @@ class Witness:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="witness", daemon=True)
 
-    def watch(self, node: str, space: str, *, translates: bool) -> None:
-        """Log what the processes of a namespace open; of a router with NAT also what it makes of others' packets."""
+    def watch(self, node: str, space: str, *, translates: bool, devices: Iterable[str] = ()) -> None:
+        """Log what the processes of a namespace open, and what they put on `devices` by themselves.
+
+        Of a router with NAT also what it makes of others' packets.
+        """
         states = ("-m", "conntrack", "--ctstate", "NEW,RELATED,INVALID,UNTRACKED")
         for tool in ("iptables", "ip6tables"):
             run(*inside(space, tool, "-A", "OUTPUT", *states, "-j", "NFLOG", "--nflog-group", str(LOG_GROUP)))
+        if devices:
+            run(*inside(space, "nft", "-f", "-"), feed=frame_rules(devices))
         self._add(node, False, call_inside(space, _log_socket))
         if translates:
             self._add(node, True, call_inside(space, lambda: _open_socket(_NEW_CONNECTIONS_GROUP)))
@@ -103,6 +116,7 @@ class Witness:
         self._poll.register(listener, select.EPOLLIN)
 
     def _listen(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while True:
             ready = self._poll.poll(0.2)
             if not ready and self._is_over.is_set():
@@ -139,6 +153,18 @@ class Witness:
             expected = self._sequence.get(number, sequence)
             self.lost["connections"] += max(0, sequence - expected)
             self._sequence[number] = sequence + 1
+
+
+def frame_rules(devices: Iterable[str]) -> str:
+    """For nft: mark what goes the usual way, log what processes of the laboratory put on a device beside it."""
+    lines = ["table inet lab {", "chain usual { type route hook output priority mangle;"]
+    lines += [f"meta mark set {_USUAL};", "};", "};", "table netdev lab {"]
+    groups = f"{FIRST_GROUP}-{FIRST_GROUP + _MOST_GROUPS}"
+    for device in devices:
+        lines.append(f'chain {device} {{ type filter hook egress device "{device}" priority 0; policy accept;')
+        lines.append(f"meta mark != {_USUAL} meta skgid {groups} log group {LOG_GROUP};")
+        lines.append("};")
+    return "\n".join([*lines, "};", ""])
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, dict[int, bytes]]]:
@@ -187,7 +213,12 @@ def ends_of(packet: bytes) -> tuple[Ends, bytes] | None:
 
 
 def _opened(now: int, node: str, family: int, attributes: dict[int, bytes]) -> Opened | None:
-    found = ends_of(attributes.get(_PAYLOAD, b""))
+    content = attributes.get(_PAYLOAD, b"")
+    if family == _DEVICE_FAMILY:
+        content = content[len(attributes.get(_FRAME_HEAD, b"")) :]
+        if attributes.get(_PACKET_HEAD, b"")[:2] == ARP.to_bytes(2, "big"):
+            return _asked(now, node, content, attributes)
+    found = ends_of(content)
     if found is None:
         return None
     ends, rest = found
@@ -200,6 +231,15 @@ def _opened(now: int, node: str, family: int, attributes: dict[int, bytes]) -> O
         about = ends_of(rest[8:])
         caused_by = about[0] if about is not None else None
     return Opened(now, node, ends, group, caused_by=caused_by)
+
+
+def _asked(now: int, node: str, content: bytes, attributes: dict[int, bytes]) -> Opened | None:
+    """Of ARP for IPv4: who asks for whom."""
+    if len(content) < 28 or content[2:6] != b"\x08\x00\x06\x04":
+        return None
+    source, target = (str(ip_address(content[start : start + 4])) for start in (14, 24))
+    group = int.from_bytes(attributes[_GID], "big") if _GID in attributes else None
+    return Opened(now, node, Ends(source, target, 0, 0, ARP), group)
 
 
 def _translated(now: int, node: str, attributes: dict[int, bytes]) -> Opened | None:

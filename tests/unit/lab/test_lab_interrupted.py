@@ -3,6 +3,7 @@
 Five runs are played at once: one ends by itself, three are ended by signals, and one finds its disk full.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -106,9 +107,12 @@ def wait_for_play(process: subprocess.Popen[str]) -> None:
 
 
 def fill(folder: Path) -> None:
-    with (folder / "ballast").open("wb") as ballast:
+    with (folder / "ballast").open("wb") as ballast, contextlib.suppress(OSError):  # the run takes some of it meanwhile
         free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize
-        os.posix_fallocate(ballast.fileno(), 0, free)
+        os.posix_fallocate(ballast.fileno(), 0, max(0, free - (8 << 20)))
+    with (folder / "rest").open("wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while rest.write(bytes(1 << 16)):
+            pass
 
 
 def finished(process: subprocess.Popen[str], folder: Path) -> Played:

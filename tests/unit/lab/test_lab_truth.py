@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flowlore.lab.capture import pack_blocks
 from flowlore.lab.labels import BACKGROUND, Doing, connections_of, write_labels
-from flowlore.lab.truth import Ends, Opened, attributes_of, ends_of, messages
+from flowlore.lab.truth import ARP, Ends, Opened, _opened, attributes_of, ends_of, frame_rules, messages
 from flowlore.sources.packets.layout import FRAME
 
 WEB = Doing(
@@ -51,6 +51,30 @@ def test_hostile_bytes_do_not_raise(data: bytes) -> None:
     attributes_of(data)
     for _, _, attributes in messages(data):
         assert isinstance(attributes, dict)
+
+
+def test_frames_that_pass_the_kernel_by_are_told() -> None:
+    group = {14: (700_005).to_bytes(4, "big"), 21: bytes(14)}
+    asked = struct.pack(">HHBBH", 1, 0x800, 6, 4, 1) + bytes(6) + bytes([10, 0, 0, 1]) + bytes(6) + bytes([10, 0, 0, 2])
+    found = _opened(SECOND, "desk", 5, {**group, 1: b"\x08\x06\x01\0", 9: bytes(14) + asked})
+    assert found == Opened(SECOND, "desk", Ends("10.0.0.1", "10.0.0.2", 0, 0, ARP), 700_005)
+    found = _opened(SECOND, "desk", 5, {**group, 1: b"\x08\0\x01\0", 9: bytes(14) + packet(ENDS)})
+    assert found == Opened(SECOND, "desk", ENDS, 700_005)
+    for cut in range(len(asked)):
+        assert _opened(SECOND, "desk", 5, {**group, 1: b"\x08\x06\x01\0", 9: bytes(14) + asked[:cut]}) is None
+
+
+def test_rules_name_every_device() -> None:
+    rules = frame_rules(["eth0", "eth1"])
+    assert 'device "eth0"' in rules and 'device "eth1"' in rules
+    assert rules.count("{") == rules.count("}")
+
+
+def test_what_is_no_flow_has_no_row(tmp_path: Path) -> None:
+    connections = connections_of([Opened(SECOND, "desk", Ends("10.0.0.1", "10.0.0.2", 0, 0, ARP), 2)], DOINGS)
+    assert [one.label for one in connections] == ["scan"]
+    write_labels(tmp_path / "labels.csv", connections, 9 * SECOND)
+    assert str(ARP) not in (tmp_path / "labels.csv").read_text()
 
 
 def test_packets_that_nobody_answers_are_one_connection() -> None:
@@ -96,8 +120,8 @@ def test_labels_have_no_gap_and_no_overlap(tmp_path: Path) -> None:
     with (tmp_path / "labels.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["src_port"] == "40000"]
     assert [(row["label"], row["from"][-13:-1], row["to"][-13:-1]) for row in rows] == [
-        ("web", "08.000000000", "17.999999000"),
-        ("scan", "18.000000000", "40.000000000"),
+        ("web", "10.000000000", "14.999999000"),
+        ("scan", "15.000000000", "40.000000000"),
     ]
 
 

@@ -12,7 +12,7 @@ from .naming import WIDE_ZONE, wide_answer
 from .programs import Habit
 from .scanning import target_of, wait
 from .targets import address_of, dns_query, name_of, place_of
-from .web import PLAIN, connection_to
+from .web import PLAIN, ask, connection_to
 
 _IPV4_ONLY = "the target of a half-open flood is IPv4"
 _MOST = 1_000_000  # packets; bounds of the plan end a flood long before
@@ -98,9 +98,7 @@ def _flood_http(scene: Scene, rng: Random, budget: Budget) -> None:
         for turn in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(16):
                 return
-            with suppress(OSError, ValueError):
-                connection.request("GET", f"/api?{turn}", headers={"Host": name})
-                connection.getresponse().read()
+            ask(connection, f"/api?{turn}", {"Host": name})
             if not reuse:
                 connection.close()
             wait(scene, rng, budget)

@@ -12,7 +12,7 @@ from .naming import WIDE_ZONE
 from .programs import Habit, run_program
 from .shell import SSH, ssh_options
 from .targets import address_of, ask_name, look_up, place_of
-from .web import AGENTS, CURL, OPENSSL, PLAIN, SECURE, connection_to, curl, packets_of, url_of
+from .web import AGENTS, CURL, OPENSSL, PLAIN, SECURE, ask, connection_to, curl, packets_of, url_of
 
 
 def _tunnel_dns(scene: Scene, rng: Random, budget: Budget) -> None:
@@ -41,13 +41,11 @@ def _check_in(scene: Scene, rng: Random, budget: Budget) -> None:
             return
         name, address = look_up(scene, rng, place)
         connection = connection_to(scene, place, name, address, 3.0)
-        with suppress(OSError, ValueError):
-            head = {"Host": name, "User-Agent": agent}
-            if rng.random() < 0.1:
-                connection.request("POST", "/login", body=rng.randbytes(rng.randint(50, 900)), headers=head)
-            else:
-                connection.request("GET", "/api", headers=head)
-            connection.getresponse().read()
+        head = {"Host": name, "User-Agent": agent}
+        if rng.random() < 0.1:
+            ask(connection, "/login", head, rng.randbytes(rng.randint(50, 900)))
+        else:
+            ask(connection, "/api", head)
         connection.close()
         budget.pause(period_s * (1 + rng.uniform(-jitter, jitter)))
 

@@ -9,7 +9,7 @@ from random import Random
 from ..activity import Scene
 
 _WORDS = ("quick", "office", "writes", "short", "letters", "about", "boxes", "of", "paper", "and", "orders", "tea")
-_SIZES_BYTES = {"page": (1_500, 50_000, 10), "image": (700, 80_000, 12), "update": (80_000, 2_500_000, 6)}
+_SIZES_BYTES = {"page": (1_500, 50_000, 10), "image": (700, 80_000, 12), "update": (50_000, 1_200_000, 6)}
 _VIDEO_RATES = {"low": 60_000, "middle": 160_000, "high": 400_000}  # bytes of a segment, about
 SEGMENTS = 12
 

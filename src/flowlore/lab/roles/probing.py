@@ -12,7 +12,7 @@ from .programs import Habit, run_program
 from .scanning import wait
 from .shell import SSH, ssh_options
 from .targets import address_of, look_up, name_of, place_of
-from .web import AGENTS, OPENSSL, PLAIN, SECURE, connection_to
+from .web import AGENTS, OPENSSL, PLAIN, SECURE, ask, connection_to
 
 _USERS = ("root", "admin", "test", "backup", "guest", "oracle", "pi")
 _PATHS = ("admin", "backup.zip", ".env", "old", "test", "manager", "config", "db", "status", "console", "private")
@@ -61,9 +61,7 @@ def _guess_web(scene: Scene, rng: Random, budget: Budget) -> None:
                 return
             body = f"user={rng.choice(_USERS)}&password=wrong-{rng.randrange(10**6)}"
             head = {"Host": name, "User-Agent": AGENTS[0], "Content-Type": "application/x-www-form-urlencoded"}
-            with suppress(OSError, ValueError):
-                connection.request("POST", "/login", body=body, headers=head)
-                connection.getresponse().read()
+            ask(connection, "/login", head, body)
             if turn % 10 == 9:
                 connection.close()
             wait(scene, rng, budget, 0.05)
@@ -81,9 +79,7 @@ def _probe_web(scene: Scene, rng: Random, budget: Budget) -> None:
             if not budget.spend(8):
                 return
             path = "/".join(rng.choice(_PATHS) for _ in range(rng.randint(1, 3)))
-            with suppress(OSError, ValueError):
-                connection.request("GET", f"/{path}{rng.randrange(100)}", headers={"Host": name})
-                connection.getresponse().read()
+            ask(connection, f"/{path}{rng.randrange(100)}", {"Host": name})
             wait(scene, rng, budget, 0.02)
     finally:
         connection.close()

@@ -71,7 +71,11 @@ def _try(address: str, port: int) -> int:
 
 
 def _scan_nmap(scene: Scene, rng: Random, budget: Budget) -> None:
-    """The same two by nmap: half-open or full, its own order and retransmissions. No scripts, no version probes."""
+    """The same two by nmap: half-open or full, its own order and retransmissions. No scripts, no version probes.
+
+    Where the run sees frames that pass the kernel by, nmap may find neighbours by ARP and send by itself.
+    """
+    usual = ["-Pn", "--send-ip", "--disable-arp-ping"]
     hosts = targets(scene, rng)[: number(scene, rng, "hosts", 1, 8)]
     for host in hosts:
         ports = number(scene, rng, "ports", 20, 100)
@@ -82,9 +86,7 @@ def _scan_nmap(scene: Scene, rng: Random, budget: Budget) -> None:
         words = [
             "nmap",
             "-n",
-            "-Pn",
-            "--send-ip",
-            "--disable-arp-ping",
+            *([] if scene.options.get("raw_frames") and rng.random() < 0.5 else usual),
             rng.choice(("-sS", "-sT")),
             "--max-retries",
             "1",

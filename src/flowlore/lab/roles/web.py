@@ -186,6 +186,17 @@ def connection_to(scene: Scene, place: Place, name: str, address: str, seconds: 
     return _NamedConnection(address, place.port, name, max(0.1, seconds), trust)
 
 
+def ask(
+    connection: http.client.HTTPConnection, path: str, head: dict[str, str], body: str | bytes | None = None
+) -> None:
+    """One question and its answer; after a failure the next begins with a new connection."""
+    try:
+        connection.request("GET" if body is None else "POST", path, body=body, headers=head)
+        connection.getresponse().read()
+    except (OSError, ValueError, http.client.HTTPException):
+        connection.close()
+
+
 def _call_api(scene: Scene, rng: Random, budget: Budget) -> None:
     """A program that asks the same small question again and again, over one connection or a new one now and then."""
     place = place_of(scene, rng, *SECURE, *PLAIN)
@@ -200,8 +211,7 @@ def _call_api(scene: Scene, rng: Random, budget: Budget) -> None:
             if not budget.spend(30 if is_new else 6):
                 return
             query = urlencode({"since": int(time.time()), "page": rng.randrange(50)})
-            connection.request("GET", f"/api?{query}", headers={"Host": name, "Accept": "application/json"})
-            connection.getresponse().read()
+            ask(connection, f"/api?{query}", {"Host": name, "Accept": "application/json"})
             budget.pause(pause_s(scene, rng, 0.4))
     finally:
         connection.close()
@@ -267,7 +277,7 @@ def _upload(scene: Scene, rng: Random, budget: Budget) -> None:
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
     for turn in budget.actions_up_to(number(scene, rng, "files", 1, 4)):
-        size = int(20_000 * 50 ** rng.random())
+        size = int(8_000 * 60 ** rng.random())
         if not budget.spend(packets_of(size)):
             return
         words = [*curl(scene, place, name, address, budget), "-T", "-", "-A", rng.choice(AGENTS)]

@@ -1,0 +1,139 @@
+"""What a person or a machine can get wrong: one clear line with the fix, exit 2, and nothing left behind."""
+
+import subprocess
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from tiny_laboratory import SCENARIO, namespaces_are_missing, spaces
+
+from flowlore.cli import run as flowlore
+from flowlore.lab.activity import Program, commands_for
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+@pytest.fixture
+def anyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests, and wherever: the machine would do."""
+    monkeypatch.setattr("flowlore.lab.run.require_machine", lambda: None)
+
+
+def refusal(scenario: Path, out: Path, capsys: pytest.CaptureFixture, *more: str) -> str:
+    assert flowlore(["lab", "run", str(scenario), "-o", str(out), *more]) == 2
+    assert not out.exists() or not list(out.iterdir())
+    said = str(capsys.readouterr().err)
+    assert "Traceback" not in said
+    return said
+
+
+def test_nobody_but_root(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "lab: namespaces can be made by root only" in said
+    assert "sudo flowlore lab run" in said
+
+
+def test_no_namespaces(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    refused = subprocess.CompletedProcess((), 1, "", "unshare: Operation not permitted")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("flowlore.lab.machine.shutil.which", lambda name, **_: f"/sbin/{name}")
+    monkeypatch.setattr("flowlore.lab.machine.run_quietly", lambda *_: refused)
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "this machine gives no network namespaces: unshare: Operation not permitted" in said
+    assert "--privileged" in said
+
+
+def test_a_missing_tool(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("flowlore.lab.machine.shutil.which", lambda name, **_: None if name == "ip" else name)
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "lab: `ip` is not installed" in said
+    assert "apt-get install iproute2" in said
+
+
+@pytest.mark.usefixtures("anyone")
+def test_missing_programs(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("flowlore.lab.machine._has", lambda program: program.name != "dnsmasq")
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "lab: `dnsmasq` is not installed, and `tiny.toml` needs it" in said
+    assert "apt-get install dnsmasq-base" in said and "--skip-missing" in said
+
+
+def test_what_comes_from_pypi_has_an_extra() -> None:
+    programs = [Program(name="aioquic", package="aioquic", origin="pypi"), Program(name="nginx", package="nginx")]
+    assert commands_for(programs) == ["apt-get install nginx", "pip install 'flowlore[lab]'"]
+
+
+def test_the_extra_holds_what_roles_need(repository: Path) -> None:
+    import tomllib
+
+    from flowlore.lab.performer import made
+    from flowlore.lab.roles import ROLES
+
+    needed = {need.package for name in ROLES.names() for need in made(ROLES.load(name)).needs if need.origin == "pypi"}
+    extra = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]["lab"]
+    assert {line.partition(">")[0] for line in extra} == needed
+
+
+@pytest.mark.usefixtures("anyone")
+def test_no_space(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("flowlore.lab.run.shutil.disk_usage", lambda _: Usage(1 << 30, 1 << 30, 1 << 20))
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "less than 256 MiB are free" in said
+
+
+@pytest.mark.usefixtures("anyone")
+def test_no_folder(scenario: Path, capsys: pytest.CaptureFixture) -> None:
+    said = refusal(scenario, scenario.parent / "none" / "out", capsys)
+    assert "lab: there is no folder" in said and "mkdir -p" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "hint"),
+    [
+        (
+            '"scan-ports"',
+            '"scan-prots"',
+            "[[activities]] 2: no role is called `scan-prots`",
+            "did you mean `scan-ports`?",
+        ),
+        (
+            'network = "outside"\nservices',
+            'network = "outsid"\nservices',
+            "no network `outsid`",
+            "did you mean `outside`?",
+        ),
+        ("delay_ms = 3", "delay_ms = -3", "[links.wireless]: `delay_ms` is -3", ""),
+        ("duration_s = 5", 'duration_s = "long"', "`duration_s`", ""),
+    ],
+)
+@pytest.mark.usefixtures("anyone")
+def test_wrong_scenarios(
+    scenario: Path, capsys: pytest.CaptureFixture, old: str, new: str, problem: str, hint: str
+) -> None:
+    assert old in SCENARIO
+    scenario.write_text(SCENARIO.replace(old, new))
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert problem in said and hint in said
+
+
+@pytest.mark.needs_root
+def test_a_port_that_is_taken(scenario: Path, capsys: pytest.CaptureFixture) -> None:
+    """dnsmasq waits on TCP as well as on UDP, which only the machine can know."""
+    reason = namespaces_are_missing()
+    if reason is not None:
+        pytest.skip(reason)
+    scenario.write_text(SCENARIO.replace('services = ["dns"]', 'services = ["dns", "chat"]\noptions = { port = 53 }'))
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert "of `names`" in said and "(port 53)" in said and "in use" in said
+    assert "two services of one host may want the same port" in said
+    assert spaces() == set()
+    assert [path.name for path in scenario.parent.iterdir() if "flowlore-lab" in path.name] == []
