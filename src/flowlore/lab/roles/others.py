@@ -210,7 +210,13 @@ WEB_LIGHTTPD = ProgramService(
     name="web-lighttpd", port=80, command=_serve_lighttpd, needs=(LIGHTTPD,), offers="web-plain"
 )
 DNS_UNBOUND = ProgramService(
-    name="dns-unbound", port=53, command=_serve_unbound, transport="udp", needs=(UNBOUND,), offers="dns"
+    name="dns-unbound",
+    port=53,
+    command=_serve_unbound,
+    transport="udp",
+    needs=(UNBOUND,),
+    offers="dns",
+    application="dns",
 )
 ASK_NSLOOKUP = Habit(name="ask-nslookup", application="dns", steps=_ask_nslookup, uses=("dns",), needs=(NSLOOKUP,))
 FETCH_FTP_CURL = Habit(name="fetch-ftp-curl", application="ftp", steps=_fetch_ftp, uses=("ftp",), needs=(CURL,))
