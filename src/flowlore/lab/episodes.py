@@ -58,8 +58,8 @@ def _single(actions: Iterable[Mapping[str, Any]], opened: Mapping[str, list[Conn
         own = opened.get(action["instance"], [])
         first = bisect_left(own, action["from_ns"], key=_time_of)
         last = bisect_right(own, action["to_ns"] + _LATE_NS, key=_time_of)
-        meant = [one for one in own[first:last] if one.label == action["application"]]
-        if meant:  # names that were asked before are not what was meant
+        meant = [one for one in own[first:last] if one.label == action["application"] and one.node == action["host"]]
+        if meant:  # names that were asked before are not what was meant, nor are errors that come back
             yield Episode(
                 application=action["application"],
                 phase=action["phase"],

@@ -30,6 +30,12 @@ def test_an_episode_begins_with_its_first_connection() -> None:
     assert episode.as_dict()["hosts"] == ["desk"]
 
 
+def test_errors_that_come_back_make_no_victim() -> None:
+    back = replace(connection(1.6, "10.0.0.1"), node="victim")
+    (episode,) = episodes_of([action(1, 4)], [connection(1.5, "10.0.0.2"), back])
+    assert list(episode.victims) == ["10.0.0.2"]
+
+
 def test_attackers_of_one_victim_are_one_episode() -> None:
     other = replace(SCAN, host="bot", instance="bot.1")
     seen = [connection(1.5, "10.0.0.2"), connection(2.0, "10.0.0.2", other), connection(2.1, "10.0.0.9", WEB)]
