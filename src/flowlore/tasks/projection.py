@@ -220,5 +220,5 @@ def _spread_copies(places: Places, inverse: Rows) -> Places:
     step = np.minimum(COPY_STEP, COPIES_REACH / np.sqrt(copies))[inverse]
     radius, angle = step * np.sqrt(rank), rank * np.pi * (3.0 - np.sqrt(5.0))
     around = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    spread: Places = (places[inverse] + around).astype(np.float32)
-    return spread
+    found: Places = (places[inverse] + around).astype(np.float32)
+    return found
