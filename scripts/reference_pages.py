@@ -157,8 +157,8 @@ def registries_page() -> str:
     ]
     for registry in registries():
         parts += [
-            f"## {registry.kind.capitalize()}s\n",
-            f"Entry-point group: `flowlore.{registry.kind}s`\n",
+            f"## {registry.plural.capitalize()}\n",
+            f"Entry-point group: `flowlore.{registry.plural}`\n",
             "| name | what it is | target |",
             "|---|---|---|",
         ]

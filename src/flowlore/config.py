@@ -26,7 +26,8 @@ def registries() -> list[Registry]:
     from .features.augment import AUGMENTATIONS
     from .models import MODELS
     from .sources import SOURCES
+    from .studies import MATERIALS, STUDIES
     from .tasks import BASELINES, HEADS
     from .tasks.forecast import FORECASTERS
 
-    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES, FORECASTERS]
+    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES, FORECASTERS, MATERIALS, STUDIES]

@@ -23,14 +23,17 @@ class Entry:
 
 
 class Registry:
-    """Names of one kind, from our own table and from the entry-point group `flowlore.<kind>s`.
+    """Names of one kind, from our own table and from the entry-point group `flowlore.<plural>`.
 
     >>> Registry("colour", {"red": "builtins:str"}).load("red")
     <class 'str'>
     """
 
-    def __init__(self, kind: str, built_ins: Mapping[str, str], *, with_plugins: bool = True) -> None:
+    def __init__(
+        self, kind: str, built_ins: Mapping[str, str], *, with_plugins: bool = True, plural: str | None = None
+    ) -> None:
         self.kind = kind
+        self.plural = plural or f"{kind}s"
         self._built_ins = dict(built_ins)
         self._with_plugins = with_plugins
         self._entries: dict[str, Entry] | None = None
@@ -80,7 +83,7 @@ class Registry:
     def _plugin_entries(self) -> Iterator[Entry]:
         if not self._with_plugins:
             return
-        for point in entry_points(group=f"flowlore.{self.kind}s"):
+        for point in entry_points(group=f"flowlore.{self.plural}"):
             package = point.dist
             yield Entry(
                 name=point.name,

@@ -30,6 +30,7 @@ from . import (
     query,
     rates,
     similar,
+    study,
     warm,
 )
 
@@ -61,6 +62,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "map": map.map,
     "bundles": bundles.bundles,
     "compare": compare.compare,
+    "study": study.study,
     "demo": demo.demo,
     "datasets": datasets.datasets,
     "columns": columns.columns,

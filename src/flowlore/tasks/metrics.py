@@ -71,6 +71,29 @@ def pr_auc(is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -
     return float("nan") if not len(recall) else float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
+def roc_auc(is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float:
+    """How often a positive scores above a negative; a tie counts half. NaN where one of the two is absent."""
+    positives = int(is_positive.sum())
+    negatives = len(is_positive) - positives
+    if not positives or not negatives:
+        return float("nan")
+    _, codes, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[codes.reshape(-1)]
+    return float((ranks[is_positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def true_positives_at(
+    is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64], *, false_share: float
+) -> float:
+    """Share of positives found at the lowest threshold that calls at most this share of negatives positive."""
+    negatives = np.sort(score[~is_positive])[::-1]
+    if not len(negatives) or not is_positive.any():
+        return float("nan")
+    allowed = int(false_share * len(negatives))
+    floor = negatives[allowed] if allowed < len(negatives) else -np.inf
+    return float(np.mean(score[is_positive] > floor))
+
+
 def false_positives_a_day(
     is_positive: npt.NDArray[np.bool_],
     score: npt.NDArray[np.float64],

@@ -110,3 +110,20 @@ def test_many_rows_are_drawn_at_once() -> None:
 def test_nearest_gives_the_lower_place_first() -> None:
     assert metrics.nearest(np.array([[1.0, 3.0, 3.0, 2.0]]), 3).tolist() == [[1, 2, 3]]
     assert metrics.nearest(np.array([[1.0, 3.0]]), 9).tolist() == [[1, 0]]
+
+
+def test_roc_auc_with_ties() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(3)
+    is_positive, score = rng.random(200) < 0.3, rng.integers(0, 20, 200).astype(np.float64)
+    assert metrics.roc_auc(is_positive, score) == pytest.approx(roc_auc_score(is_positive, score))
+    assert math.isnan(metrics.roc_auc(np.ones(3, np.bool_), np.arange(3.0)))
+
+
+def test_true_positives_at_a_share_of_false_ones() -> None:
+    is_positive = np.array([True, True, True, False, False, False, False])
+    score = np.array([0.9, 0.6, 0.1, 0.8, 0.5, 0.4, 0.3])
+    assert metrics.true_positives_at(is_positive, score, false_share=0.0) == pytest.approx(1 / 3)
+    assert metrics.true_positives_at(is_positive, score, false_share=0.25) == pytest.approx(2 / 3)
+    assert metrics.true_positives_at(is_positive, score, false_share=1.0) == 1.0

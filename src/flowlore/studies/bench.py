@@ -1,0 +1,71 @@
+"""Where a run is executed: data, expensive work that runs have in common, and randomness that is the run's own."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .material import Material, load
+from .study import Run, Scale, configuration_hash
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Made = tuple[Arrays, dict[str, Any]]
+VALUES = "_values"  # the array that holds the JSON of what is kept
+AT_HAND = 6  # pieces of work that stay in memory
+
+
+class Bench:
+    """One for each process. Nothing in it decides a result: a bench that is thrown away costs time only."""
+
+    def __init__(self, folder: Path, scale: Scale) -> None:
+        self.scale = scale
+        self._folder = folder
+        self._materials: dict[str, Material] = {}
+        self._at_hand: dict[str, Any] = {}
+
+    def material(self, name: str) -> Material:
+        """A data set of the plan; the one used last stays in memory."""
+        if name not in self._materials:
+            self._materials = {name: load(self._folder / "data" / name)}
+            self._at_hand = {}
+        return self._materials[name]
+
+    def rng(self, run: Run) -> np.random.Generator:
+        """Depends on the question, data, labels and seed, but not on the arm: all arms are shown the same flows."""
+        return self.rng_for(run.question, run.data, str(run.shots), seed=run.seed)
+
+    def rng_for(self, *words: str, seed: int) -> np.random.Generator:
+        return np.random.default_rng([seed, zlib.crc32("/".join(words).encode())])
+
+    def at_hand(self, words: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What `make` gives, kept in memory for the next runs of this process."""
+        key = configuration_hash(words)
+        if key not in self._at_hand:
+            while len(self._at_hand) >= AT_HAND:
+                self._at_hand.pop(next(iter(self._at_hand)))
+            self._at_hand[key] = make()
+        return self._at_hand[key]
+
+    def kept(self, words: Mapping[str, Any], make: Callable[[], Made]) -> Made:
+        """Arrays and JSON that `make` gives, kept on disk for every process and for a resumed study."""
+        path = self._folder / "kept" / f"{configuration_hash({**words, 'checksum': self._checksum(words)})}.npz"
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as held:
+                arrays = {name: held[name] for name in held.files}
+            return arrays, json.loads(bytes(arrays.pop(VALUES)).decode())
+        arrays, values = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.stem}.part.npz")
+        np.savez(part, **dict(arrays), **{VALUES: np.frombuffer(json.dumps(values).encode(), np.uint8)})
+        part.replace(path)
+        return arrays, values
+
+    def _checksum(self, words: Mapping[str, Any]) -> str:
+        name = words.get("data")
+        return self.material(name).facts.checksum if isinstance(name, str) else ""

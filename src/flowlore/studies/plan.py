@@ -1,0 +1,94 @@
+"""What will be run, what is there already, and how long the rest may take: told before anything starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .evidence import Shelf
+from .material import Facts
+from .study import Run, Scale, Study, configuration_hash
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRun:
+    run: Run
+    hash: str
+    configuration: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All runs in order, and those still to be made. `pace` is what runs took so far over what was estimated."""
+
+    runs: tuple[PlannedRun, ...]
+    waiting: tuple[PlannedRun, ...]
+    pace: float
+    processes: int
+
+    @property
+    def cpu_s(self) -> float:
+        """Estimated CPU time of what is still to be made."""
+        return self.pace * sum(one.run.cpu_s for one in self.waiting)
+
+    @property
+    def wall_s(self) -> float:
+        """The same on this many processes, each with a core of its own; the longest group of runs bounds it."""
+        groups = [self.pace * sum(one.run.cpu_s for one in group) for group in grouped(self.waiting)]
+        return max(self.cpu_s / self.processes, max(groups, default=0.0))
+
+    def by_data(self) -> list[tuple[str, str, int, int, float]]:
+        """Data set, question, runs, runs to be made, estimated CPU seconds."""
+        waiting = {one.hash for one in self.waiting}
+        counts: Counter[tuple[str, str]] = Counter()
+        left: Counter[tuple[str, str]] = Counter()
+        cost: Counter[tuple[str, str]] = Counter()
+        for one in self.runs:
+            key = one.run.data, one.run.question
+            counts[key] += 1
+            if one.hash in waiting:
+                left[key] += 1
+                cost[key] += self.pace * one.run.cpu_s  # type: ignore[assignment]
+        return [(*key, counts[key], left[key], float(cost[key])) for key in counts]
+
+
+def make_plan(
+    study: Study,
+    facts: Sequence[Facts],
+    scale: Scale,
+    shelf: Shelf,
+    *,
+    processes: int = 1,
+    arms: Sequence[str] = (),
+    questions: Sequence[str] = (),
+) -> Plan:
+    """Every declared run, of some arms and questions only where they are named."""
+    planned: dict[str, PlannedRun] = {}
+    for one in facts:
+        for run in study.runs(one, scale):
+            if (arms and run.arm not in arms) or (questions and run.question not in questions):
+                continue
+            configuration = run.configuration(study.name, scale, one.checksum)
+            hash_ = configuration_hash(configuration)
+            planned.setdefault(hash_, PlannedRun(run=run, hash=hash_, configuration=configuration))
+    costs = shelf.costs(planned.__contains__)
+    known = sum(planned[hash_].run.cpu_s for hash_ in costs)
+    return Plan(
+        runs=tuple(planned.values()),
+        waiting=tuple(one for one in planned.values() if one.hash not in costs),
+        pace=sum(costs.values()) / known if known > 0 else 1.0,
+        processes=processes,
+    )
+
+
+def grouped(runs: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
+    """Runs that share something expensive together; first seeds first, so that what is stopped early has something of
+    everything, and of a seed the costliest group.
+    """
+    groups: dict[tuple[str, str], list[PlannedRun]] = {}
+    for one in runs:
+        key = (one.run.data, one.run.shares or one.hash)
+        groups.setdefault(key, []).append(one)
+    return sorted(groups.values(), key=lambda group: (group[0].run.seed, -sum(one.run.cpu_s for one in group)))

@@ -1,0 +1,90 @@
+"""The whole encoder follows the labels, from the probe on; a few of the labelled flows say when to stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...tasks.metrics import scores
+from ..bench import Bench
+from ..study import ALL_LABELS, Run
+from .encoders import encoded, seen_by
+from .methods import Taught
+
+HELD_OUT = 5  # one labelled flow in so many
+
+
+def fine_tuned(
+    run: Run, bench: Bench, shown: npt.NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Taught, dict[str, Any]]:
+    """Where the tuned network is no better than the probe on the flows held out, the probe answers, and it is told."""
+    from ...models.settings import FineTuningSettings
+    from ...tasks.classify.probe import ProbeHead
+
+    material = bench.material(run.data)
+    labels = material.labels
+    whole = encoded(bench, run)
+    batch = seen_by(bench, run, run.values["encoder"])
+    learn, held = _held_out(shown, material.validation, labels, run.shots or ALL_LABELS)
+    classes = np.unique(labels[shown])
+    codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    began = time.process_time()
+    probe = ProbeHead().fit(whole.vectors[learn], labels[learn], whole.vectors[material.train])
+    before = scores(labels[held], probe.predict(whole.vectors[held])).macro_f1
+    settings = FineTuningSettings(
+        epochs=min(FineTuningSettings().epochs, 2 * bench.scale.epochs), least_steps=bench.scale.network_steps
+    )
+    encoder, linear, training = whole.encoder.fine_tuned(
+        batch.take(learn),
+        codes[learn],
+        probe.linear(classes),
+        rng,
+        validation=batch.take(held),
+        validation_codes=codes[held],
+        training=settings,
+    )
+    head = ProbeHead.from_linear(linear, classes)
+    after = scores(labels[held], head.predict(encoder.embed(batch.take(held)))).macro_f1
+    is_tuned = after > before
+    if not is_tuned:  # with all labelled flows again, as nothing has to be held out any more
+        encoder = whole.encoder
+        head = ProbeHead().fit(whole.vectors[shown], labels[shown], whole.vectors[material.train])
+    taught_s = time.process_time() - began
+    began = time.process_time()
+    probabilities = head.predict_proba(encoder.embed(batch.take(material.test)))
+    parameters = whole.parameters["layers"] + whole.parameters["tables"] + head.weights_.size + head.offsets_.size
+    taught = Taught(
+        classes=np.asarray(head.classes_),
+        probabilities=probabilities,
+        parameters=int(parameters),
+        train_s=taught_s,
+        ask_s=time.process_time() - began,
+    )
+    return taught, {
+        "encoder_parameters": dict(whole.parameters),
+        "pretrain_s": whole.pretrain_s,
+        "held_out": len(held),
+        "probe_held_out_macro_f1": round(before, 4),
+        "tuned_held_out_macro_f1": round(after, 4),
+        "kept": "tuned" if is_tuned else "probe",
+        "rounds": training.epochs,
+    }
+
+
+def _held_out(
+    shown: npt.NDArray[np.int64], validation: npt.NDArray[np.int64], labels: npt.NDArray[Any], shots: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """With all labels the validation side is held out; with few no label but those shown may be looked at."""
+    known = np.unique(labels[shown])
+    if shots == ALL_LABELS:
+        held = validation[np.isin(labels[validation], known)]
+        if len(held) >= 2 * len(known):
+            return shown, held
+    order = shown[np.argsort(labels[shown], kind="stable")]
+    _, firsts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(firsts, counts)
+    is_held = rank % HELD_OUT == HELD_OUT - 1
+    return np.sort(order[~is_held]), np.sort(order[is_held])

@@ -1,0 +1,1 @@
+"""Networks that are taught classes from the first step: what every pre-trained encoder has to beat."""

@@ -1,0 +1,47 @@
+"""The made-up study and its toy data, by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowlore.studies
+from flowlore.registry import Registry
+from flowlore.studies.conduct import Order
+from flowlore.studies.material import Places
+from flowlore.studies.study import SCALES
+
+STUDIES = {
+    "made-up": "made_up_study:MadeUp",
+    "failing": "made_up_study:Failing",
+    "slow": "made_up_study:Slow",
+    "representations": "flowlore.studies.representations:Representations",
+    "audit": "flowlore.studies.audit:Audit",
+}
+MATERIALS = {
+    "toy": "made_up_study:toy",
+    "office": "flowlore.studies.materials.laboratory:office",
+    "laboratory": "flowlore.studies.materials.laboratory:laboratory",
+    "fgnet": "flowlore.studies.materials.tables:fgnet",
+}
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = Registry("study", STUDIES, with_plugins=False, plural="studies")
+    monkeypatch.setattr(flowlore.studies, "STUDIES", studies)
+    monkeypatch.setattr(flowlore.studies, "MATERIALS", Registry("material", MATERIALS, with_plugins=False))
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Callable[..., Order]:
+    """An order of the smoke scale into the test's own folder."""
+
+    def make(name: str = "made-up", **changed: Any) -> Order:
+        seeds, shots = changed.pop("seeds", 2), changed.pop("shots", (1, 5))
+        scale = SCALES["smoke"].changed(seeds=seeds, shots=shots)
+        plain = {"places": Places(data=tmp_path / "none"), "output": tmp_path / "out", "scale": scale}
+        return Order(name=name, **(plain | changed))
+
+    return make
