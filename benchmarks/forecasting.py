@@ -1,7 +1,7 @@
 """Every forecaster on public series: `python -m benchmarks.forecasting --data FOLDER --set abilene > forecasting.json`.
 
-Abilene: 132 demands, 5 min, learnt from 1 to 11 March 2004, examined on each step of 12 to 14 March. ESnet: four links in
-and out, hourly, learnt from January to July 2018, examined on August and September. A demand that is absent is 0.
+Abilene: 132 demands, 5 min, learnt from 1 to 11 March 2004, examined on each step of 12 to 14 March. ESnet: four links
+in and out, hourly, learnt from January to July 2018, examined on August and September. A demand that is absent is 0.
 """
 
 import argparse

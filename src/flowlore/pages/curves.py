@@ -87,16 +87,16 @@ def rank_picture(
         return left + (right - left) * (rank - 1) / (count - 1)
 
     parts = [f'<line class="axis" x1="{left:.1f}" x2="{right:.1f}" y1="{axis}" y2="{axis}"/>']
-    for rank in range(1, count + 1):
-        parts.append(f'<line class="axis" x1="{x(rank):.1f}" x2="{x(rank):.1f}" y1="{axis - 5}" y2="{axis}"/>')
-        parts.append(_text(x(rank), axis - 9, str(rank), "middle"))
+    for mark in range(1, count + 1):
+        parts.append(f'<line class="axis" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{axis - 5}" y2="{axis}"/>')
+        parts.append(_text(x(mark), axis - 9, str(mark), "middle"))
     reach = x(1 + min(critical_distance, count - 1)) - x(1)
     parts.append(
         f'<line x1="{left:.1f}" x2="{left + reach:.1f}" y1="14" y2="14" style="stroke:var(--s0)" stroke-width="3"/>'
     )
     parts.append(_text(left + reach + 8, 18, f"critical distance {critical_distance:.2f}", "start"))
     for number, (first, last) in enumerate(cliques):
-        bar = axis + 10 + 7 * number
+        bar = axis + 10.0 + 7 * number
         parts.append(
             f'<line x1="{x(mean_ranks[first]) - 3:.1f}" x2="{x(mean_ranks[last]) + 3:.1f}" y1="{bar}" y2="{bar}" '
             'style="stroke:var(--s1)" stroke-width="4"/>'
@@ -105,7 +105,7 @@ def rank_picture(
     half = math.ceil(count / 2)
     for place, (name, rank) in enumerate(zip(names, mean_ranks, strict=True)):
         is_left = place < half
-        down = base + 18 * (place if is_left else count - 1 - place)
+        down = base + 18.0 * (place if is_left else count - 1 - place)
         end = left - 8 if is_left else right + 8
         words = f"{name} {rank:.2f}" if is_left else f"{rank:.2f} {name}"
         parts.append(f'<path class="axis" d="M{x(rank):.1f} {axis}V{down:.1f}H{end:.1f}" fill="none"/>')

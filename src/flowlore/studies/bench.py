@@ -57,12 +57,13 @@ class Bench:
         path = self._folder / "kept" / f"{configuration_hash({**words, 'checksum': self._checksum(words)})}.npz"
         if path.is_file():
             with np.load(path, allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
-            return arrays, json.loads(bytes(arrays.pop(VALUES)).decode())
+                stored = {name: held[name] for name in held.files}
+            return stored, json.loads(bytes(stored.pop(VALUES)).decode())
         arrays, values = make()
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.stem}.part.npz")
-        np.savez(part, **dict(arrays), **{VALUES: np.frombuffer(json.dumps(values).encode(), np.uint8)})
+        everything: dict[str, Any] = {**arrays, VALUES: np.frombuffer(json.dumps(values).encode(), np.uint8)}
+        np.savez(part, **everything)
         part.replace(path)
         return arrays, values
 

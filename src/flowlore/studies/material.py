@@ -89,7 +89,8 @@ class Facts:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Facts:
         lists = ("modalities", "lacks", "identity", "notes")
-        return cls(**{name: tuple(value) if name in lists else value for name, value in values.items()})
+        known: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in values.items()}
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from ...features.augment.samplers import draw_rows
 from ...features.augment.settings import AugmentSettings
 from ...features.words import size_words
 from ...settings import settings_from, settings_values
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .network import Network, initialise
 from .settings import ConvnetSettings
 

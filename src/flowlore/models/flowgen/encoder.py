@@ -15,7 +15,8 @@ from ...errors import ModelError
 from ...features.batch import FeatureBatch
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, State, Unit
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .inputs import Inputs, Window, inputs_of, window
 from .network import QUANTILES, Network, initialise
 from .representation import Bins, Values, scales_of

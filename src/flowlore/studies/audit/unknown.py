@@ -41,7 +41,8 @@ def _strangeness(run: Run, bench: Bench, shown: npt.NDArray[np.int64]) -> npt.ND
     material, judge = bench.material(run.data), run.values["judge"]
     if judge == "confidence":
         victim = victim_of(run, bench, shown)
-        return 1.0 - victim.ask_numbers(victim.numbers_of_all[material.test]).max(axis=1)
+        doubt: npt.NDArray[np.float64] = 1.0 - victim.ask_numbers(victim.numbers_of_all[material.test]).max(axis=1)
+        return doubt
     _, numbers = view_of(run, bench, shown)
     if judge == "isolation":
         from sklearn.ensemble import IsolationForest

@@ -133,7 +133,7 @@ def _parameters(model: Any) -> int | None:
     if hasattr(model, "parameters"):
         return int(model.parameters())
     if hasattr(model, "booster_"):
-        return sum(2 * tree["num_leaves"] - 1 for tree in model.booster_.dump_model()["tree_info"])
+        return sum(2 * int(tree["num_leaves"]) - 1 for tree in model.booster_.dump_model()["tree_info"])
     if hasattr(model, "estimators_"):
         return sum(int(tree.tree_.node_count) for tree in model.estimators_)
     learnt = [getattr(model, name) for name in getattr(model, "LEARNT", ()) if hasattr(model, name)]
