@@ -67,6 +67,7 @@ def compare(
         for which, one in (("first", found.within_first), ("second", found.within_second))
         if one
     ]
+    rows += [(f"by {name} only", one) for name, one in found.families.items()]
     rows += [(f"{by} {name}", one) for name, one in found.groups.items()]
     wide = max(len(name) for name, _ in rows)
     print(f"{'told apart on clients not seen':<{wide}}")

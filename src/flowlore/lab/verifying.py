@@ -41,18 +41,20 @@ _REQUESTS = tuple(
         (r"^GET /(page|image)-\d+ ", _PAGES),
     )
 )
-# Applications that a payload of this kind can belong to. Kinds that are not here say nothing.
+_SCANS = frozenset({"port-scan", "host-scan", "udp-scan", "spreading"})
+# Applications that a payload of this kind can belong to, beside scans, to which servers speak as well. Kinds that are
+# not here say nothing.
 _SPOKEN = {
     "dns": frozenset({"dns", "dns-tunnel", "dns-flood", "reflection"}),
-    "ssh": frozenset({"ssh", "sftp", "ssh-guessing", "bulk-upload", "port-scan"}),
-    "ftp": frozenset({"ftp", "ftp-guessing", "bulk-upload", "port-scan"}),
-    "smtp": frozenset({"smtp", "port-scan"}),
-    "imap": frozenset({"imap", "port-scan"}),
+    "ssh": frozenset({"ssh", "sftp", "ssh-guessing", "bulk-upload"}),
+    "ftp": frozenset({"ftp", "ftp-guessing", "bulk-upload"}),
+    "smtp": frozenset({"smtp"}),
+    "imap": frozenset({"imap"}),
     "smb": frozenset({"smb"}),
     "sip": frozenset({"voice"}),
     "mqtt": frozenset({"mqtt"}),
-    "snmp": frozenset({"snmp", "udp-scan"}),
-    "ntp": frozenset({"ntp", "udp-scan", "reflection"}),
+    "snmp": frozenset({"snmp"}),
+    "ntp": frozenset({"ntp", "reflection"}),
     "bittorrent": frozenset({"bittorrent"}),
     "quic": frozenset({"web-quic"}),
 }
@@ -148,7 +150,7 @@ def _ways(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]:
 
     def by_payload(row: Mapping[str, Any]) -> bool | None:
         allowed = _SPOKEN.get(row["app_protocol"])
-        return None if allowed is None else row["label"] in allowed
+        return None if allowed is None else row["label"] in allowed | _SCANS
 
     def by_name(row: Mapping[str, Any]) -> bool | None:
         host = hosts.get(row["dst_ip"])

@@ -12,6 +12,7 @@ from .words import bytes_words, count_words, duration_words, short_count_words
 if TYPE_CHECKING:
     from ..tasks.comparison import Comparison, Difference, ToldApart
 
+HEADINGS = ("told apart", "95 % interval", "flows")
 PICTURES = 12
 WIDTH, HEIGHT, BASE = 420, 150, 164
 MARKS = 5
@@ -36,21 +37,17 @@ def _cards(comparison: "Comparison", names: tuple[str, str]) -> Iterator[str]:
     legend = "".join(
         f'<li><span class="swatch share-{place}"></span>{escape(name)}</li>' for place, name in enumerate(names)
     )
-    most = [one for one in comparison.differences[:PICTURES]]
-    yield card(
-        "Where they differ most", f'<ul class="legend">{legend}</ul>', aside="share of flows below", width="wide"
-    )
-    for one in most:
+    body = f'<ul class="legend">{legend}</ul>'
+    yield card("Where they differ most", body, aside="share of flows below each value", width="wide")
+    for one in comparison.differences[:PICTURES]:
         yield card(one.name, _curves(one), aside=f"distance {one.distance:.2f}", width="third")
+    if comparison.families:
+        kinds = [_group(name, one) for name, one in comparison.families.items()]
+        yield card("By numbers of one kind only", table(["kind", *HEADINGS], kinds), width="wide")
     if comparison.groups:
-        rows = sorted(comparison.groups.items(), key=lambda item: item[1].auc)
-        yield card(
-            f"By {comparison.by}",
-            table([comparison.by, "told apart", "95 % interval", "flows"], [_group(*row) for row in rows]),
-            aside="most alike first"
-            + (f" · too few of: {', '.join(comparison.too_few)}" if comparison.too_few else ""),
-            width="wide",
-        )
+        rows = [_group(*row) for row in sorted(comparison.groups.items(), key=lambda item: item[1].auc)]
+        aside = f"most alike first · too few of: {', '.join(comparison.too_few) or 'none'}"
+        yield card(f"By {comparison.by}", table([comparison.by, *HEADINGS], rows), aside=aside, width="wide")
     rows_of_numbers = [
         [
             one.name,

@@ -27,6 +27,8 @@ PACKETS = 10  # whose sizes and gaps the classifier sees
 MOST_FLOWS = 20_000  # of each set
 FEWEST_FLOWS = 40
 NS_PER_MIN = 60_000_000_000
+FAMILIES = ("sizes", "times", "flags", "windows", "pace")
+TCP_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg"})
 SHARES = (0.1, 0.5, 0.9)
 LINE_POINTS = 101
 
@@ -79,6 +81,7 @@ class Comparison:
     apart: ToldApart
     within_first: ToldApart | None  # None: too few clients
     within_second: ToldApart | None
+    families: Mapping[str, ToldApart] = field(default_factory=dict)  # seen by numbers of one family only
     by: str = ""
     groups: Mapping[str, ToldApart] = field(default_factory=dict)
     too_few: tuple[str, ...] = ()  # groups of both sets that have too few flows or clients
@@ -90,6 +93,7 @@ class Comparison:
             "apart": self.apart.as_json(),
             "within_first": self.within_first and self.within_first.as_json(),
             "within_second": self.within_second and self.within_second.as_json(),
+            "families": {name: one.as_json() for name, one in self.families.items()},
             "by": self.by,
             "groups": {name: one.as_json() for name, one in self.groups.items()},
             "too_few": list(self.too_few),
@@ -130,6 +134,12 @@ def compare(first: Any, second: Any, *, by: str = "", rng: np.random.Generator) 
             "compare: one of the sets has a single client, and whole clients are held out",
             hint="give captures of several hosts",
         )
+    kinds = np.array([_family(name) for name in both] + ["sizes"] * PACKETS + ["times"] * PACKETS)
+    families = {
+        name: _told_apart(*(matrix[:, kinds == name] for matrix in seen), clients[0], clients[1], rng)
+        for name in FAMILIES
+        if (kinds == name).any()
+    }
     groups, too_few = _by_groups(first, second, by, seen, clients, rng) if by else ({}, [])
     return Comparison(
         first_flows=counts[0],
@@ -140,16 +150,29 @@ def compare(first: Any, second: Any, *, by: str = "", rng: np.random.Generator) 
         apart=apart,
         within_first=_within(seen[0], clients[0], rng),
         within_second=_within(seen[1], clients[1], rng),
+        families={name: one for name, one in families.items() if one is not None},
         by=by,
         groups=groups,
         too_few=tuple(too_few),
     )
 
 
+def _family(name: str) -> str:
+    if name.startswith("client_"):
+        return "pace"
+    if name.startswith("window_"):
+        return "windows"
+    if name.startswith(("gap_", "duration", "syn_to", "synack_to")):
+        return "times"
+    return "flags" if name.startswith(("tcp_flags", "tos")) or name.split("_")[0] in TCP_FLAGS else "sizes"
+
+
 def _drawn(flows: Any, rng: np.random.Generator) -> Any:
     if len(flows) <= MOST_FLOWS:
         return flows
-    return flows[np.sort(rng.choice(len(flows), MOST_FLOWS, replace=False))]
+    chosen = np.zeros(len(flows), np.bool_)
+    chosen[rng.choice(len(flows), MOST_FLOWS, replace=False)] = True
+    return flows[chosen]
 
 
 def _units() -> dict[str, str]:

@@ -32,4 +32,4 @@ def test_it_says_what_it_does(capsys: pytest.CaptureFixture) -> None:
     report = json.loads(capsys.readouterr().out)
     assert [step["kernels"] for step in report["steps"]] == [what for what, _ in warming.steps()]
     assert run(["warm"]) == 0
-    assert "compiling the meter and names on the wire; headers, exports and text … " in capsys.readouterr().out
+    assert "compiling the meter and names on the wire; headers, exports, text and maps … " in capsys.readouterr().out

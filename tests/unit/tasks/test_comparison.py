@@ -7,6 +7,7 @@ import pytest
 from flowlore.errors import QueryError, TaskError
 from flowlore.flows.schema import flow_batch
 from flowlore.flows.table import Flows
+from flowlore.tasks import comparison
 from flowlore.tasks.comparison import compare
 
 
@@ -43,6 +44,7 @@ def test_what_differs_is_found_and_leads() -> None:
     [bytes_fwd] = [one for one in found.differences if one.name == "bytes_fwd"]
     assert bytes_fwd.first[50] * 15 < bytes_fwd.second[50]
     assert bytes_fwd.shift > 1
+    assert found.families["sizes"].auc > 0.9 > 0.6 > found.families["times"].auc
 
 
 def test_what_is_known_of_one_client_does_not_help_with_another() -> None:
@@ -73,6 +75,12 @@ def test_what_only_one_set_knows_is_named_and_not_compared() -> None:
 def test_the_same_seed_gives_the_same_answer() -> None:
     first, second = (compare(made(1), made(2), rng=np.random.default_rng(5)).as_json() for _ in range(2))
     assert first == second
+
+
+def test_of_many_flows_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "MOST_FLOWS", 200)
+    found = compare(made(1), made(2), rng=np.random.default_rng(0))
+    assert (found.first_flows, found.apart.first_flows, found.apart.second_flows) == (400, 200, 200)
 
 
 @pytest.mark.parametrize(

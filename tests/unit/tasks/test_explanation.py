@@ -88,8 +88,8 @@ def test_change_and_log_odds_agree(office: Flows) -> None:
     part = next(part for part in one.parts if part.what == "totals and statistics")
     assert 0.0 <= one.confidence - part.change <= 1.0
     assert np.sign(part.change) == np.sign(part.weight)
-    without = one.confidence - part.change
-    odds = np.log(one.confidence / (1 - one.confidence)) - np.log(without / (1 - without))
+    before, without = np.clip([one.confidence, one.confidence - part.change], 1e-12, 1 - 1e-12)
+    odds = np.log(before / (1 - before)) - np.log(without / (1 - without))
     assert part.weight == pytest.approx(odds, abs=0.01)
 
 

@@ -144,7 +144,8 @@ class ConvnetClassifier:
         numbers[:, :width, 2] = np.log1p(gaps_us) / GAP_SCALE
         words = np.zeros((len(series), packets), np.int32)
         if self.settings.sizes == "words":
-            words[:, :width] = size_words(signed.astype(np.int32), direction.astype(np.int32))
+            flat = size_words(signed.astype(np.int32).ravel(), direction.astype(np.int32).ravel())
+            words[:, :width] = flat.reshape(signed.shape)
         return torch.from_numpy(numbers).to(device), torch.from_numpy(words).to(device)
 
     def _logits(self, series: PacketSeries) -> Tensor:

@@ -41,7 +41,7 @@ def iot_sentinel(places: Places) -> Gathered:
     Folders of the same type (`WeMoSwitch`, `WeMoSwitch2`) are one class. The device is the source MAC that is in most
     captures of its folder and in fewest of the others.
     """
-    loaded = _loaded("iot-sentinel", places)
+    loaded = loaded_captures("iot-sentinel", places)
     flows = read(list(loaded.paths), settings=READING)
     captures = np.array(["/".join(Path(name).parts[-2:]) for name in texts(flows, "capture")])
     folders = np.array([name.partition("/")[0] for name in captures])
@@ -109,7 +109,7 @@ def devices_of(captures: Any, folders: Any, src_macs: Any) -> dict[str, str]:
 
 def ndpi(places: Places) -> Gathered:
     """nDPI's test captures: master protocols that occur in five captures at least, by nDPI's own verdict."""
-    loaded = _loaded("ndpi", places)
+    loaded = loaded_captures("ndpi", places)
     results = Path(loaded.paths[0]).parent.parent / "result"
     rows = [row for path in loaded.paths for row in verdicts(results / f"{path.name}.out", path.name)]
     if not rows:
@@ -151,6 +151,11 @@ def ndpi(places: Places) -> Gathered:
     )
 
 
+def loaded_captures(name: str, places: Places) -> LoadedDataset:
+    """The captures of a data set where they lie, as they are."""
+    return load_dataset(name, Path(places.data), DatasetSettings(verify=False))
+
+
 def verdicts(path: Path, capture: str) -> Iterator[dict[str, Any]]:
     """A row of labels for each flow that nDPI's result file names; `91.126/TLS.Google` is `TLS`."""
     if not path.is_file():
@@ -181,7 +186,3 @@ def _of_known_classes(split: Split, labels: Any) -> tuple[Split, list[str]]:
 def _device_type(folder: str) -> str:
     found = PAIRS.match(folder)
     return found[1] if found else folder
-
-
-def _loaded(name: str, places: Places) -> LoadedDataset:
-    return load_dataset(name, Path(places.data), DatasetSettings(verify=False))

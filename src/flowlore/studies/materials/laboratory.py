@@ -26,7 +26,7 @@ FEWEST_FLOWS = 5  # of a class, else it is left out
 
 def laboratory(places: Places) -> Gathered:
     """Every run of the laboratory below the data folder (`run.json` beside `capture/` and `labels.csv`) or named."""
-    folders = _run_folders(places)
+    folders = run_folders(places)
     if not folders:
         raise InputError(
             f"studies: no run of the laboratory is below `{places.data}`",
@@ -34,7 +34,7 @@ def laboratory(places: Places) -> Gathered:
         )
     parts, used = [], []
     for folder in folders:
-        tap = max(sorted((folder / "capture").iterdir()), key=lambda path: path.stat().st_size)
+        tap = largest_tap(folder)
         flows = labelled_only(annotate(read(tap, settings=READING), folder / "labels.csv")[0])
         parts.append(with_column(flows, "capture", [folder.name] * len(flows)).to_arrow())
         used += [tap, folder / "labels.csv"]
@@ -51,6 +51,19 @@ def office(places: Places) -> Gathered:
     capture, labels = DEMO / "office.pcapng", DEMO / "labels.csv"
     flows = labelled_only(annotate(read(capture, settings=READING), labels)[0])
     return _gathered(flows, "The packaged office capture", [capture, labels], runs=1)
+
+
+def largest_tap(folder: Path) -> Path:
+    """The capture of a run that holds most."""
+    return max(sorted((folder / "capture").iterdir()), key=lambda path: path.stat().st_size)
+
+
+def run_folders(places: Places) -> list[Path]:
+    """Runs of the laboratory below the data folder, or named."""
+    found = {path.parent for folder in places.laboratories for path in _runs_below(folder)}
+    if places.data.is_dir():
+        found |= {path.parent for folder in sorted(places.data.glob("lab*")) for path in _runs_below(folder)}
+    return sorted(folder for folder in found if (folder / "labels.csv").is_file() and (folder / "capture").is_dir())
 
 
 def _gathered(flows: Flows, title: str, used: list[Path], *, runs: int) -> Gathered:
@@ -84,13 +97,6 @@ def _split(flows: Flows, runs: int) -> tuple[Split, str, str]:
     lasts = np.nan_to_num(numbers(flows, ("duration_ns",))[:, 0]).astype(np.int64)
     split = split_by_time(start, end_ns=start + lasts, test_share=0.4, validation_share=0.1)
     return split, "time: the last 40 % of the flows examine", "every training flow ends before the first test flow"
-
-
-def _run_folders(places: Places) -> list[Path]:
-    found = {path.parent for folder in places.laboratories for path in _runs_below(folder)}
-    if places.data.is_dir():
-        found |= {path.parent for folder in sorted(places.data.glob("lab*")) for path in _runs_below(folder)}
-    return sorted(folder for folder in found if (folder / "labels.csv").is_file() and (folder / "capture").is_dir())
 
 
 def _runs_below(folder: Path) -> list[Path]:
