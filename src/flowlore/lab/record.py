@@ -12,6 +12,7 @@ from typing import Any
 
 from .activity import Program
 from .cast import Cast
+from .exports import SOFTFLOWD
 from .labels import Doing
 from .machine import run_quietly
 from .scenario import Scenario
@@ -32,7 +33,7 @@ def described_run(scenario: Scenario, world: World, cast: Cast, report: dict[str
         "scenario_hash": hashlib.sha256(text.encode()).hexdigest()[:_HASH_LETTERS],
         "machine": {"kernel": platform.release(), "python": platform.python_version(), "flowlore": _flowlore()},
         "abilities": {"shaping": world.abilities.shaping, "truth": world.abilities.truth},
-        "programs": _versions(cast.needs),
+        "programs": _versions([*cast.needs, *([SOFTFLOWD] if scenario.exports else [])]),
         "nodes": {name: dict(node.addresses) for name, node in world.nodes.items()},
         "services": [{"host": part.host, "service": part.name, "port": part.port} for part in cast.services],
         "result": {name: one for name, one in report.items() if name != "folder"},

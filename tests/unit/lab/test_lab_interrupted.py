@@ -22,7 +22,7 @@ from flowlore.lab.world import PREFIX, STATE, claim, clean_up, take_away
 
 pytestmark = pytest.mark.needs_root
 ENDINGS = {"killed": signal.SIGKILL, "ended": signal.SIGTERM, "interrupted": signal.SIGINT}
-PATIENCE_S = 90
+PATIENCE_S = 180
 
 
 @dataclass

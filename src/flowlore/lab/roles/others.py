@@ -57,6 +57,7 @@ server.port = {port}
 server.bind = "{first}"
 server.pid-file = "{folder}/lighttpd.pid"
 accesslog.filename = "{folder}/access.log"
+accesslog.format = "%{{sec}}t %h %{{remote}}p %p %s %B \\"%V\\" \\"%m %U%q\\" \\"%{{User-Agent}}i\\" 0"
 {more}
 """
 _UNBOUND = """

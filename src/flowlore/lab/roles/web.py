@@ -33,7 +33,7 @@ error_log {folder}/nginx.log;
 events {{ worker_connections 512; }}
 http {{
   log_format visitors '$msec $remote_addr $remote_port $server_port $status $body_bytes_sent '
-    '"$host" "$request_method $uri" "$http_user_agent" $connection';
+    '"$host" "$request_method $request_uri" "$http_user_agent" $connection';
   access_log {folder}/access.log visitors;
   default_type text/html;
   client_body_temp_path {folder}/body;
