@@ -1,4 +1,4 @@
-"""How fast flows become graphs: `python -m benchmarks.graphs`.
+"""How fast flows become graphs, and how fast the graph network learns and embeds: `python -m benchmarks.graphs`.
 
 Traffic is made up: hosts of skewed popularity, flows of skewed length, 2,000 flows a second. Each figure is the best of
 several turns in one process, in flows a second of wall clock, with the processor time beside it.
@@ -25,14 +25,16 @@ from .machine import load, machine_class, our_versions
 
 RESULTS = Path(__file__).parent / "results"
 FLOWS_A_SECOND = 2_000
-HOSTS = 20_000
+HOSTS = 2_000
 BATCH_FLOWS = 65_536
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.graphs")
     parser.add_argument("--flows", type=int, default=1_000_000, help="flows for building (default: a million)")
+    parser.add_argument("--learning-flows", type=int, default=100_000, help="flows for learning and embedding")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--output", type=Path, default=RESULTS / "graphs.json")
     arguments = parser.parse_args()
     result: dict[str, Any] = {
@@ -45,6 +47,8 @@ def main() -> None:
         "load_before": load(),
         "building": building(arguments.flows, arguments.turns),
     }
+    if arguments.learning_flows:
+        result["learning"] = learning(arguments.learning_flows, arguments.turns, arguments.threads)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
@@ -74,6 +78,37 @@ def building(rows: int, turns: int) -> dict[str, Any]:
         "copies_per_flow": round(counts["nodes"] / rows, 4),
         "counts": dict(counts),
     }
+
+
+def learning(rows: int, turns: int, threads: int) -> dict[str, Any]:
+    """A training pass over all flows, and embedding them; both from feature batches, graphs included in embedding."""
+    import torch
+
+    from flowlore.models.graph.encoder import GraphEncoder
+    from flowlore.models.graph.settings import GraphEncoderSettings
+    from flowlore.models.training import TrainingSettings
+
+    torch.set_num_threads(threads)
+    flows = made_up(rows, with_numbers=True)
+    found: dict[str, Any] = {"flows": rows, "threads": threads}
+    for kind in ("reference", "lean"):
+        settings = GraphEncoderSettings(kind=kind)
+        encoder = GraphEncoder(settings)
+        encoder.prepare([flows], np.random.default_rng(0))
+        embedding = _best(lambda encoder=encoder: encoder.embed(flows), turns)  # type: ignore[misc]
+        training = TrainingSettings(batch_rows=1, epochs=1)
+        report = max(
+            (GraphEncoder(settings).fit([flows], np.random.default_rng(0), training=training) for _ in range(turns)),
+            key=lambda one: rows / one.seconds,
+        )
+        found[kind] = {
+            "parameters": encoder.parameters(),
+            "training_flows_per_s": round(rows / report.seconds),
+            "embedding_flows_per_s": round(rows / embedding["wall_s"]),
+            "embedding_flows_per_cpu_s": round(rows / embedding["cpu_s"]),
+            "config_hash": settings_hash(settings),
+        }
+    return found
 
 
 def made_up(rows: int, *, with_numbers: bool) -> FeatureBatch:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from .features.rates.settings import RateSettings
 from .features.settings import FeatureSettings
 from .models.autoencoder.settings import AutoencoderSettings
+from .models.graph.settings import GraphEncoderSettings
 from .models.settings import FineTuningSettings, TrainingSettings
 from .registry import Registry
 from .sources.settings import SourceSettings
@@ -17,6 +18,7 @@ class PipelineConfig(SourceSettings):
     features: FeatureSettings = field(default_factory=FeatureSettings)
     rates: RateSettings = field(default_factory=RateSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
+    graph: GraphEncoderSettings = field(default_factory=GraphEncoderSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
 

@@ -13,7 +13,9 @@ from flowlore.features.graphs.settings import GraphSettings
 from flowlore.features.graphs.stream import GraphStream
 from graphs_in_words import Told, flows_between, told
 
-SMALL = GraphSettings(window_s=2, memory_windows=3, earlier_flows=3, most_flows=5, most_copies=2, services=True)
+SMALL = GraphSettings(
+    window_s=2, memory_windows=3, earlier_flows=3, most_flows=5, most_copies=2, services=True, wait_s=0
+)
 
 
 @st.composite

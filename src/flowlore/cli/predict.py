@@ -53,8 +53,7 @@ def predict(
         writer = open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) if output else None
         if writer is not None:
             stack.enter_context(writer)
-        for batch in learning.batches_of(flows, settings, where):
-            embedding = predictor.embed(batch)
+        for batch, embedding in predictor.embed_batches(learning.batches_of(flows, settings, where)):
             masked = frozenset(embedding.masked) if masked is None else masked & frozenset(embedding.masked)
             answers = predictor.predict_embedded(batch, embedding)
             labels, doubts = answers["label"].to_pylist(), answers["unknown"].to_pylist()

@@ -57,6 +57,7 @@ def pretrain(
     import fsspec
     import numpy as np
 
+    from ..features.settings import FeatureSettings
     from ..flows.place import refuse_existing
     from ..models import MODELS
     from ..tasks.checkpoint import CheckpointFolder
@@ -74,7 +75,7 @@ def pretrain(
             model,
             table,
             rng=np.random.default_rng(seed),
-            features=settings.features,
+            features=settings.features if settings.features != FeatureSettings() else None,
             settings=getattr(settings, model, None),
             training=settings.training,
             hold_out=hold_out,

@@ -26,6 +26,7 @@ PROTOCOL_NAMES = {
     136: "udplite",
     137: "mpls",
 }
+WITH_PORTS = (6, 17, 33, 132, 136)
 
 
 def protocol_name(number: int | None) -> str:
@@ -35,3 +36,12 @@ def protocol_name(number: int | None) -> str:
     ('tcp', 'protocol 99')
     """
     return "unknown" if number is None else PROTOCOL_NAMES.get(number, f"protocol {number}")
+
+
+def service_words(protocol: int, port: int) -> str:
+    """A protocol with its destination port, where it has ports.
+
+    >>> service_words(6, 443), service_words(1, 3), service_words(99, 0)
+    ('tcp/443', 'icmp', 'protocol 99')
+    """
+    return f"{protocol_name(protocol)}/{port}" if protocol in WITH_PORTS else protocol_name(protocol)

@@ -6,5 +6,6 @@ MODELS = Registry(
     "model",
     {
         "autoencoder": "flowlore.models.autoencoder.encoder:AutoencoderEncoder",
+        "graph": "flowlore.models.graph.encoder:GraphEncoder",
     },
 )

@@ -34,9 +34,9 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
             f"{int((is_labelled & was_shown).sum()):,} were shown in training)",
             hint="`flowlore annotate` joins labels; give captures that the bundle was not taught with",
         )
+    embedding = predictor.embed_where(flows, asked)
     flows = flows[asked]
     truth = texts(flows, "label").astype(str)
-    embedding = predictor.embed(flows)
     sure = predictor.calibration.confidences(head.predict_proba(embedding.vectors))
     answers = head.classes_[sure.argmax(axis=1)].astype(str)
     is_known = np.isin(truth, head.classes_.astype(str))

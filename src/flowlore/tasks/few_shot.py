@@ -62,8 +62,8 @@ def prepare(
             "tasks: no flow has a label, so there is nothing to learn from",
             hint="`--labels FILE`, or `flowlore annotate FLOWS LABELS -o labelled.parquet`",
         )
+    embedding = predictor.embed_where(flows, labelled(labels))
     flows = flows[labelled(labels)]
-    embedding = predictor.embed(flows)
     if embedding.is_blank.any():
         flows = flows[~embedding.is_blank]
         embedding = replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from .extra import require_learning
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..features.batch import FeatureBatch
     from ..features.settings import FeatureSettings
     from ..models.encoder import Encoder
     from .calibrate import Calibration, OpenSet
@@ -134,6 +135,11 @@ class Predictor:
         from ..features.extract import extract
 
         batch = extract(flows, self.features)
+        masked, is_blank = self.looked_at(batch)
+        return self.checked(self.encoder.embed(batch), masked, is_blank)
+
+    def looked_at(self, batch: FeatureBatch) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+        """Channels that no flow has, and which flows have none; flows without any channel at all are refused."""
         has = {
             need: batch.has(need) if need in batch.present else batch.has(need.partition(".")[0])
             for need in self.encoder.needs
@@ -145,13 +151,37 @@ class Predictor:
                 "but these flows have none of them",
                 hint="`flowlore inspect` shows what the input holds; `flowlore columns` what each source can know",
             )
-        vectors = self.encoder.embed(batch)
+        seen = np.logical_or.reduce(list(has.values())) if has else np.ones(len(batch), np.bool_)
+        return masked, ~seen
+
+    def checked(
+        self, vectors: npt.NDArray[np.float32], masked: tuple[str, ...], is_blank: npt.NDArray[np.bool_]
+    ) -> Embedding:
+        """Vectors that are numbers, or an error."""
         if not np.isfinite(vectors).all():
             raise BundleError(
                 f"bundle: `{self.name or self.model}` gave vectors that are no numbers", hint="train it again"
             )
-        seen = np.logical_or.reduce(list(has.values())) if has else np.ones(len(batch), np.bool_)
-        return Embedding(vectors=vectors, masked=masked, is_blank=~seen)
+        return Embedding(vectors=vectors, masked=masked, is_blank=is_blank)
+
+    def embed_where(self, flows: Any, wanted: npt.NDArray[np.bool_]) -> Embedding:
+        """Vectors of some of the flows. The others are neighbours, for an encoder that looks at neighbours."""
+        if wanted.all() or not hasattr(self.encoder, "embedder"):
+            return self.embed(flows[wanted])
+        found = self.embed(flows)
+        return Embedding(vectors=found.vectors[wanted], masked=found.masked, is_blank=found.is_blank[wanted])
+
+    def embed_batches(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
+        """Each batch with its vectors, in bounded memory. An encoder of graphs gives a batch back when the windows of
+        all its flows have closed, so that flows of other batches are neighbours too.
+        """
+        if not hasattr(self.encoder, "embedder"):
+            for batch in batches:
+                yield batch, self.embed(batch)
+            return
+        from .windows import embedded_in_windows
+
+        yield from embedded_in_windows(self, batches)
 
     def predict(self, flows: Any) -> pa.Table:
         """A row for each flow: label, confidence, the set of answers that holds the truth, unknown, novelty.

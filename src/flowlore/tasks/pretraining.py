@@ -62,9 +62,9 @@ def pretrain(
     from ..models import MODELS
 
     require_learning()
-    features = features or FeatureSettings()
     make = MODELS.load(model)
     encoder = make() if settings is None else make(settings)
+    features = features or getattr(encoder, "features", None) or FeatureSettings()
     if hold_out:
         flows = taken(flows, split_by_time(starts_ns(flows), test_share=hold_out).train)
     if len(flows) < FEWEST_FLOWS:

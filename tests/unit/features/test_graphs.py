@@ -103,7 +103,7 @@ def test_a_flow_is_seen_in_the_window_in_which_it_ended() -> None:
 
 
 def test_a_window_is_given_once_it_has_closed_and_not_before() -> None:
-    stream = GraphStream(GraphSettings(window_s=5))
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0))
     assert list(stream.add(flows_between([(1, 2)], [1.0]))) == []
     assert list(stream.add(flows_between([(1, 3)], [4.999]))) == []
     closed = list(stream.add(flows_between([(1, 4)], [5.0])))
@@ -114,7 +114,7 @@ def test_a_window_is_given_once_it_has_closed_and_not_before() -> None:
 
 
 def test_a_flow_reported_late_counts_in_the_window_that_is_open() -> None:
-    stream = GraphStream(GraphSettings(window_s=5))
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0))
     first = list(stream.add(flows_between([(1, 2), (1, 2)], [1.0, 11.0])))
     late = [*stream.add(flows_between([(3, 4)], [2.0])), *stream.finish()]
     found = told([*first, *late])
@@ -172,10 +172,10 @@ def test_a_crowded_window_keeps_every_pair_before_it_keeps_any_pair_twice() -> N
 
 def test_services_are_nodes_when_asked_for() -> None:
     flows = flows_between([(1, 2), (3, 2), (4, 2), (4, 2)], [1, 1, 1, 9], services=[443, 443, 0, 443])
-    graphs, _ = graphs_of(flows, GraphSettings(services=True))
+    graphs, _ = graphs_of(flows, GraphSettings(services=True, wait_s=0))
     assert [graph.services for graph in graphs] == [1, 1]
     assert graphs[0].service.tolist() == [0, 0, -1]
-    closed, _ = graphs_of(flows, GraphSettings(services=True, window_s=0.5, wait_s=100))
+    closed, _ = graphs_of(flows, GraphSettings(services=True, window_s=0.5))
     assert closed[0].services == 2
     assert closed[0].service.tolist() == [0, 0, -1, 1]
     assert graphs_of(flows, GraphSettings())[0][0].services == 0

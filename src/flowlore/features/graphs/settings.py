@@ -34,8 +34,9 @@ class GraphSettings(Settings):
         False, "a node for each protocol and destination port of a window; the number itself is no feature"
     )
     wait_s: float = setting(
-        0.0,
-        "how long a window stays open for flows reported late, in s; later ones count in the window that is open",
+        65.0,
+        "how long a window stays open for flows reported late, in s, as the meter reports silent ones; what comes "
+        "later counts in the window that is open",
         minimum=0.0,
         maximum=86_400,
     )

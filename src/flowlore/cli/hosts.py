@@ -1,0 +1,163 @@
+"""`flowlore hosts`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import learning, options
+
+if TYPE_CHECKING:
+    from ..tasks.hosts import HostReport, HostVerdict
+
+
+def hosts(
+    bundle: learning.BundleName,
+    flows: learning.Flowed,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="OUT", help="Verdicts and vectors of all hosts: .parquet or .jsonl."),
+    ] = "",
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Hosts that are shown.")] = 15,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Show this host, and why, instead.")
+    ] = None,
+    ordinary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ordinary", metavar="LABEL", help="A class that is no news, e.g. benign. May be repeated; told by name."
+        ),
+    ] = None,
+    where: options.Where = None,
+    overwrite: options.Overwrite = False,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Say what each host is, or how surprising, and which flows, partners and windows decided.
+
+    The bundle is one of `flowlore pretrain graph`; taught by `flowlore fit` it names classes too.
+
+    \b
+    flowlore hosts campus capture.pcap
+    flowlore hosts campus-5shot capture.pcap --host 10.0.0.7
+    """
+    learning.require_extra()
+    from ..tasks.hosts import host_verdicts
+    from ..tasks.predictor import load
+
+    predictor = load(bundle)
+    table = learning.read_flows(flows, options.resolved(config, set), where=where)
+    report = host_verdicts(predictor, table, ordinary=ordinary, explained=_everyone(host) or top)
+    shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
+    if output:
+        _write(report, output, bundle, overwrite=overwrite)
+    if json:
+        from .text import print_json
+
+        rows = [one.as_json() for one in shown]
+        print_json({"hosts": len(report.verdicts), "flows": report.counts, "verdicts": rows, "output": output or None})
+    elif host is None:
+        _print_table(report, shown)
+    else:
+        _print_host(shown[0])
+    if output and not json:
+        from .text import printable
+
+        print(f"{len(report.verdicts):,} hosts → {printable(output)}")
+
+
+def _everyone(host: str | None) -> int:
+    """How many hosts must be explained: all, where one is asked for by name."""
+    return 0 if host is None else 1 << 62
+
+
+def _wanted(report: HostReport, host: str) -> HostVerdict:
+    from ..errors import InputError
+
+    for one in report.verdicts:
+        if one.host == host:
+            return one
+    raise InputError(f"hosts: no flow has the host `{host}`", hint="`flowlore inspect` lists the hosts of the input")
+
+
+def _write(report: HostReport, output: str, bundle: str, *, overwrite: bool) -> None:
+    from ..flows.write import open_writer
+
+    with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
+        for batch in report.to_arrow().to_batches():
+            writer.write(batch)
+
+
+def _print_table(report: HostReport, shown: list[HostVerdict]) -> None:
+    from .text import print_table
+
+    is_taught = any(one.label is not None for one in shown)
+    rows = []
+    for one in shown:
+        said = [one.label or "", f"{one.confidence or 0:.2f}"] if is_taught else []
+        why = ", ".join(f"{name} ({count})" for name, count in one.deciding_partners.items())
+        rows.append(
+            [one.host, f"{one.role}", *said, f"{one.surprise:.2f}", f"{one.flows_out:,}", f"{one.flows_in:,}", why]
+        )
+    headings = [
+        "host",
+        "as",
+        *(["label", "sure"] if is_taught else []),
+        "surprise",
+        "out",
+        "in",
+        "because of flows with",
+    ]
+    print_table(headings, rows, numbers=(3, 4, 5, 6) if is_taught else (2, 3, 4))
+    _print_counts(report.counts, len(report.verdicts))
+
+
+def _print_host(one: HostVerdict) -> None:
+    from ..pages.words import time_words
+    from .text import print_table, printable
+
+    said = f"{one.label} ({one.confidence:.2f} sure), " if one.label is not None and one.confidence is not None else ""
+    print(f"{printable(one.host)}: {said}surprise {one.surprise:.2f}")
+    print(
+        f"{one.flows_out:,} flows out, {one.flows_in:,} in, with {one.partners:,} partners in {one.windows:,} windows, "
+        f"{time_words(one.first_ns)} to {time_words(one.last_ns)}"
+    )
+    if one.labels:
+        print("its flows: " + ", ".join(f"{printable(name)} ({count:,})" for name, count in one.labels.items()))
+    print("\nflows that decided:")
+    rows = [
+        [
+            time_words(why.start_ns),
+            "to" if why.role == "source" else "from",
+            why.partner,
+            why.service,
+            f"{why.score:.2f}",
+            "" if why.alone is None else f"{why.alone:.2f}",
+            why.flow_id,
+        ]
+        for why in one.reasons
+    ]
+    print_table(["start", "", "partner", "service", "score", "without neighbours", "flow"], rows, numbers=(4, 5))
+    if one.deciding_partners:
+        print(
+            "partners: " + ", ".join(f"{printable(name)} ({count:,})" for name, count in one.deciding_partners.items())
+        )
+
+
+def _print_counts(counts: dict[str, Any], hosts: int) -> None:
+    left_out = {name: counts.get(name, 0) for name in ("alone", "copies", "sampled", "late", "hurried")}
+    words = ", ".join(f"{count:,} {_LEFT_OUT[name]}" for name, count in left_out.items() if count)
+    print(
+        f"{hosts:,} hosts, {counts['flows']:,} flows in {counts['windows']:,} windows" + (f"; {words}" if words else "")
+    )
+
+
+_LEFT_OUT = {
+    "alone": "without ends or time",
+    "copies": "left out as further slices of a flow",
+    "sampled": "left out of crowded windows",
+    "late": "reported late",
+    "hurried": "of windows that closed early",
+}

@@ -1,0 +1,59 @@
+"""Batches of flows → the same batches with vectors, for an encoder that sees flows by windows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .predictor import Embedding, Predictor
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A batch, and as many of its vectors as are there."""
+
+    flows: Any
+    first: int
+    vectors: npt.NDArray[np.float32]
+    missing: int
+    masked: tuple[str, ...]
+    is_blank: npt.NDArray[np.bool_]
+
+
+def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
+    """Each batch as soon as the windows of all its flows have closed, in the order in which they came."""
+    from ..features.extract import extract
+
+    embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]
+    waiting: deque[_Waiting] = deque()
+    rows = 0
+    for flows in batches:
+        batch = extract(flows, predictor.features)
+        masked, is_blank = predictor.looked_at(batch)
+        vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
+        waiting.append(_Waiting(flows, rows, vectors, len(batch), masked, is_blank))
+        rows += len(batch)
+        for part in embedder.add(batch):
+            _put(waiting, part.rows, part.vectors)
+        yield from _complete(predictor, waiting)
+    for part in embedder.finish():
+        _put(waiting, part.rows, part.vectors)
+    yield from _complete(predictor, waiting)
+
+
+def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+    for one in waiting:
+        here = (rows >= one.first) & (rows < one.first + len(one.vectors))
+        one.vectors[rows[here] - one.first] = vectors[here]
+        one.missing -= int(here.sum())
+
+
+def _complete(predictor: Predictor, waiting: deque[_Waiting]) -> Iterator[tuple[Any, Embedding]]:
+    while waiting and not waiting[0].missing:
+        one = waiting.popleft()
+        yield one.flows, predictor.checked(one.vectors, one.masked, one.is_blank)

@@ -1,0 +1,86 @@
+"""`flowlore hosts` and `flowlore graph`: what they print and write, and how they refuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import flowlore
+from flowlore.cli import run
+from flowlore.cli.demo import DEMO_CAPTURE
+from flowlore.models.graph.settings import GraphEncoderSettings
+from flowlore.tasks.pretraining import pretrain
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bundle of the graph network, trained on the demo."""
+    path = tmp_path_factory.mktemp("bundles") / "office"
+    settings = GraphEncoderSettings(width=8, training_flows=64)
+    pretrain("graph", flowlore.read(DEMO_CAPTURE).sort(), rng=np.random.default_rng(0), settings=settings).save(path)
+    return path
+
+
+def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "hosts.parquet"
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--top", "3", "-o", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "35 hosts, 198 flows in" in printed and "surprise" in printed
+    table = pq.read_table(output)
+    assert table.num_rows == 35
+    first = table.column("host")[0].as_py()
+    assert first in printed
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", first]) == 0
+    assert "flows that decided" in capsys.readouterr().out
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--top", "2", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["hosts"] == 35 and len(report["verdicts"]) == 2
+    assert len(report["verdicts"][0]["reasons"]) >= 1
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", "203.0.113.99"]) == 2
+    assert "no flow has the host" in capsys.readouterr().err
+
+
+def test_flows_are_embedded_and_answered_by_windows(
+    office: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    output = tmp_path / "vectors.parquet"
+    assert run(["embed", str(office), str(DEMO_CAPTURE), "-o", str(output), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["flows"] == 198
+    vectors = dict(
+        zip(pq.read_table(output)["flow_id"].to_pylist(), pq.read_table(output)["vector"].to_pylist(), strict=True)
+    )
+    flows = flowlore.read(DEMO_CAPTURE).sort()
+    whole = flowlore.load(office).embed(flows).vectors
+    got = np.array([vectors[key] for key in flows["flow_id"].to_pylist()])
+    np.testing.assert_allclose(got, whole, atol=1e-5)
+
+
+def test_graph(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    page = tmp_path / "graph.html"
+    assert run(["graph", str(DEMO_CAPTURE), "-o", str(page), "--host", "192.0.2.66"]) == 0
+    assert "around 192.0.2.66" in capsys.readouterr().out
+    assert "graph-data" in page.read_text()
+    assert run(["graph", str(DEMO_CAPTURE), "-o", str(page)]) == 2
+    assert "already there" in capsys.readouterr().err
+    marked = ["graph", str(DEMO_CAPTURE), "--bundle", str(office), "-o", str(page), "--overwrite", "--json"]
+    assert run(marked) == 0
+    assert json.loads(capsys.readouterr().out)["hosts"] > 2
+    assert "surprise" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([str(DEMO_CAPTURE)], "where the page should go was not said"),
+        ([str(DEMO_CAPTURE), "-o", "PAGE", "--host", "nobody"], "no flow has the host `nobody`"),
+        ([str(DEMO_CAPTURE), "-o", "PAGE", "--where", "dst_port = 1 and dst_port = 2"], "nobody to draw"),
+    ],
+    ids=["nowhere", "nobody", "nothing"],
+)
+def test_graph_refuses(arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    page = tmp_path / "graph.html"
+    assert run(["graph", *(str(page) if one == "PAGE" else one for one in arguments)]) == 2
+    assert words in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

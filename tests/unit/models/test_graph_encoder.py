@@ -1,0 +1,269 @@
+"""The graph network: what its vectors depend on, what is hidden while it learns, and that it learns."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from flowlore.errors import ModelError
+from flowlore.features.batch import FeatureBatch
+from flowlore.features.graphs.settings import GraphSettings
+from flowlore.models.graph.encoder import GraphEncoder
+from flowlore.models.graph.links import hide_links, without
+from flowlore.models.graph.settings import GraphEncoderSettings
+from flowlore.models.graph.streaming import Embedded
+from flowlore.models.graph.surprise import on_one_scale
+from flowlore.models.training import TrainingSettings
+from graphs_in_words import flows_between
+
+QUANTITIES = 5
+SMALL = GraphEncoderSettings(width=16, training_flows=64, windows=GraphSettings(window_s=2, memory_windows=3, wait_s=0))
+SHORT = TrainingSettings(batch_rows=1, epochs=2)
+
+
+def traffic(rows: int, seed: int = 0, hosts: int = 8) -> FeatureBatch:
+    """Clients that each ask one server of their own, all day; what is asked decides the numbers."""
+    rng = np.random.default_rng(seed)
+    clients = rng.integers(1, hosts + 1, rows)
+    servers = 100 + clients % 3
+    seconds = np.sort(rng.uniform(0, rows / 10, rows)).round(2)
+    flows = flows_between(
+        list(zip(clients.tolist(), servers.tolist(), strict=True)),
+        seconds.tolist(),
+        copies=rng.integers(0, rows, rows).tolist(),
+        services=(servers % 7 + 1).tolist(),
+    )
+    numbers = np.exp(rng.normal(2, 0.2, (rows, QUANTITIES)) + (servers - 100)[:, None]).astype(np.float32)
+    return with_numbers(flows, numbers)
+
+
+def with_numbers(flows: FeatureBatch, numbers: np.ndarray) -> FeatureBatch:
+    known = ~np.isnan(numbers).all(axis=1)
+    return replace(
+        flows,
+        channels={**flows.channels, "quantities": numbers},
+        present={**flows.present, "quantities": known},
+    )
+
+
+def trained(settings: GraphEncoderSettings = SMALL, rows: int = 300, **how: object) -> GraphEncoder:
+    encoder = GraphEncoder(settings)
+    encoder.fit([traffic(rows)], np.random.default_rng(1), training=replace(SHORT, **how))
+    return encoder
+
+
+def untrained(settings: GraphEncoderSettings = SMALL) -> GraphEncoder:
+    encoder = GraphEncoder(settings)
+    encoder.prepare([traffic(200)], np.random.default_rng(4))
+    return encoder
+
+
+@pytest.mark.parametrize("batches", [1, 2, 7, 50])
+def test_vectors_do_not_depend_on_how_flows_are_cut(batches: int) -> None:
+    encoder, flows = untrained(), traffic(200, 5)
+    whole = encoder.embed(flows)
+    embedder = encoder.embedder()
+    parts: list[Embedded] = []
+    for rows in np.array_split(np.arange(200), batches):
+        parts += embedder.add(flows.take(rows))
+    parts += embedder.finish()
+    rows = np.concatenate([part.rows for part in parts])
+    assert sorted(rows.tolist()) == list(range(200))
+    vectors = np.concatenate([part.vectors for part in parts])
+    np.testing.assert_allclose(vectors, whole[rows], atol=1e-5)
+
+
+def test_vectors_of_closed_windows_know_nothing_of_what_comes() -> None:
+    encoder, flows = untrained(), traffic(200, 5)
+    ended_s = flows.channels["graph.times_ns"][:, 1] / 1e9
+    closed = np.flatnonzero(ended_s < 10)
+    np.testing.assert_allclose(encoder.embed(flows.take(closed)), encoder.embed(flows)[closed], atol=1e-5)
+
+
+def test_renaming_every_host_changes_no_vector() -> None:
+    encoder, flows = trained(), traffic(200, 5)
+    ends = flows.channels["graph.ends"]
+    names = np.random.default_rng(0).permutation(np.arange(1, 2**20, dtype=np.uint64))[:200]
+    renamed = replace(flows, channels={**flows.channels, "graph.ends": names[ends.astype(np.int64)]})
+    np.testing.assert_array_equal(encoder.embed(renamed), encoder.embed(flows))
+
+
+@pytest.mark.parametrize("part", ["through_time", "through_space"])
+def test_neighbours_change_a_vector_unless_their_edges_are_left_out(part: str) -> None:
+    """The first flow of three is another: the last, of the same source, sees it through time and through the host."""
+    ended_s = [1.0, 1.1, 3.0] if part == "through_time" else [1.0, 1.1, 1.2]
+    flows = flows_between([(1, 2), (3, 4), (1, 5)], ended_s)
+    numbers = np.ones((3, QUANTITIES), np.float32)
+    other = numbers.copy()
+    other[0] = 1000
+    for follows in (True, False):
+        both = {"through_time": part == "through_time", "through_space": part == "through_space"}
+        encoder = untrained(replace(SMALL, window_numbers=False, **(both | {part: follows})))
+        first, second = (encoder.embed(with_numbers(flows, one)) for one in (numbers, other))
+        assert np.array_equal(first[1], second[1]), "a flow of other hosts changed"
+        assert np.array_equal(first[2], second[2]) != follows
+
+
+def test_a_hidden_edge_is_nowhere_in_the_graph() -> None:
+    """Whoever a flow's hidden source is, every state is the same."""
+    in_one_row = GraphSettings(window_s=2, memory_windows=3)
+    encoder = untrained(replace(SMALL, window_numbers=False, windows=in_one_row))
+    ends = [(1, 9), (2, 9), (1, 8), (2, 8), (1, 9), (2, 9)]
+    ended_s = [1.0, 1.1, 1.2, 3.0, 3.1, 3.2]
+    numbers = np.random.default_rng(3).uniform(1, 99, (6, QUANTITIES)).astype(np.float32)
+    states, orders = [], []
+    for asked in (1, 2):
+        flows = with_numbers(flows_between([*ends[:4], (asked, 9), ends[5]], ended_s), numbers)
+        (row,) = encoder._training_rows(flows)
+        generator = torch.Generator().manual_seed(0)
+        hidden = hide_links(row, 0.0, generator)[1]
+        hidden = replace(hidden, source=torch.tensor([False] * 4 + [True, False]))
+        seen = without(row, hidden)
+        with torch.no_grad():
+            flow_states, host_states, _ = encoder.made().network(seen)
+        states.append(flow_states)
+        orders.append(host_states[row.source[5]])
+    torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
+    torch.testing.assert_close(orders[0], orders[1], rtol=0, atol=0)
+
+
+def test_asking_hides_what_it_asks_for_and_no_more() -> None:
+    encoder = untrained()
+    row = next(encoder._training_rows(traffic(200)))
+    seen, hidden = hide_links(row, 0.3, torch.Generator().manual_seed(1))
+    assert 0 < int(hidden.source.sum()) < row.flows / 2
+    assert not (hidden.source & hidden.target).any()
+    hosts = len(row.hosts)
+    assert (seen.source == hosts).equal(hidden.source)
+    assert (seen.target == hosts).equal(hidden.target)
+    assert len(seen.sent.places) == row.flows - int(hidden.source.sum())
+    counts = torch.diff(seen.before_source.starts, append=torch.tensor([len(seen.before_source.places)]))
+    assert not counts[hidden.source].any()
+    assert not hidden.source[seen.before_source.places.long()].any()
+    same, nothing = hide_links(row, 0.0, torch.Generator().manual_seed(1))
+    assert len(same.before_source.places) == len(row.before_source.places)
+    assert not any(mask.any() for mask in (nothing.source, nothing.target, nothing.copy, nothing.host))
+
+
+def test_it_learns_where_flows_arrive_better_than_before_training_and_than_popularity() -> None:
+    flows = traffic(1200, 2)
+    teach, ask = flows.take(np.arange(900)), flows.take(np.arange(900, 1200))
+    fresh = untrained(replace(SMALL, width=32))
+    encoder = GraphEncoder(replace(SMALL, width=32))
+    encoder.fit([teach], np.random.default_rng(0), training=replace(SHORT, epochs=12, learning_rate=5e-3))
+    judged = encoder.judge_links(ask, np.random.default_rng(0), history=teach)["same type"]
+    before = fresh.judge_links(ask, np.random.default_rng(0), history=teach)["same type"]
+    assert judged["model"]["asked"] > 200
+    assert judged["model"]["auc"] > 0.9 > before["model"]["auc"]
+    assert judged["model"]["mrr"] > judged["popularity"]["mrr"]
+    assert judged["edgebank"]["auc"] > 0.9, "pairs repeat all day, so remembering is good here too"
+
+
+def test_training_falls_and_is_the_same_for_the_same_seed() -> None:
+    losses = []
+    encoder = GraphEncoder(SMALL)
+    encoder.fit(
+        [traffic(400)],
+        np.random.default_rng(1),
+        validation=[traffic(100, 7)],
+        training=replace(SHORT, epochs=6),
+        progress=lambda step: losses.append(step.loss),
+    )
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+    again = GraphEncoder(SMALL)
+    again.fit([traffic(400)], np.random.default_rng(1), validation=[traffic(100, 7)], training=replace(SHORT, epochs=6))
+    np.testing.assert_array_equal(encoder.embed(traffic(50, 9)), again.embed(traffic(50, 9)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "lean"},
+        {"layers": 1},
+        {"link_weight": 0.0},
+        {"mask_weight": 0.0},
+        {"window_numbers": False},
+        {"windows": GraphSettings(window_s=2, services=True)},
+        {"windows": GraphSettings(window_s=2, most_flows=5, most_copies=1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_trains_embeds_and_comes_back(change: dict[str, object]) -> None:
+    encoder = trained(replace(SMALL, **change), epochs=1)
+    arrays, values = encoder.state()
+    again = GraphEncoder.from_state(arrays, json.loads(json.dumps(values)))
+    vectors = again.embed(traffic(120, 3))
+    np.testing.assert_array_equal(vectors, encoder.embed(traffic(120, 3)))
+    assert np.isfinite(vectors).all() and vectors.any(axis=1).all()
+
+
+def test_flows_left_out_of_a_crowd_have_the_vector_that_stands_for_them() -> None:
+    encoder = untrained(replace(SMALL, windows=GraphSettings(most_flows=4)))
+    flows = with_numbers(flows_between([(1, 2)] * 10, [1.0] * 10), np.ones((10, QUANTITIES), np.float32))
+    embedder = encoder.embedder()
+    (part,) = [*embedder.add(flows), *embedder.finish()]
+    vectors = encoder.embed(flows)
+    assert part.is_stand_in.sum() == embedder.counts["sampled"] == 6
+    np.testing.assert_array_equal(vectors[4:], np.repeat(vectors[3:4], 6, axis=0))
+
+
+def test_hosts_have_vectors_in_every_window() -> None:
+    embedder = untrained().embedder()
+    flows = with_numbers(flows_between([(1, 2), (1, 3)], [1.0, 9.0]), np.ones((2, QUANTITIES), np.float32))
+    parts = [*embedder.add(flows), *embedder.finish()]
+    hosts = [
+        (int(key), int(window)) for part in parts for key, window in zip(part.host_keys, part.host_windows, strict=True)
+    ]
+    assert hosts == [(1, 0), (2, 0), (1, 4), (3, 4)]
+    assert all(np.isfinite(part.host_vectors).all() and part.host_vectors.any() for part in parts)
+
+
+def test_an_odd_flow_surprises() -> None:
+    encoder = GraphEncoder(replace(SMALL, width=32))
+    encoder.fit([traffic(1000)], np.random.default_rng(0), training=replace(SHORT, epochs=12, learning_rate=5e-3))
+    flows = traffic(300, 8)
+    numbers = flows.channels["quantities"].copy()
+    numbers[200] = [5000, 1, 5000, 1, 5000]
+    embedder = encoder.embedder(with_surprise=True)
+    odd = with_numbers(flows, numbers)
+    surprise = np.zeros((300, 3))
+    for part in (*embedder.add(odd), *embedder.finish()):
+        surprise[part.rows] = part.surprise
+    assert surprise[:, 2].argmax() == 200
+    assert surprise[200, 2] > 2
+    assert np.median(surprise) < 0.6, "half of all flows surprise as half of those in training did"
+
+
+def test_surprise_is_on_the_scale_of_training() -> None:
+    levels = np.quantile(np.random.default_rng(0).exponential(1, (10_000, 3)), 1 - np.logspace(0, -4, 81), axis=0).T
+    told = on_one_scale(np.array([[0.0, np.log(10), 100.0]], np.float32), levels.astype(np.float32))
+    assert told[0, 0] == pytest.approx(0, abs=0.01)
+    assert told[0, 1] == pytest.approx(1, abs=0.05)
+    assert told[0, 2] > 4
+
+
+def test_nothing_to_learn_from() -> None:
+    empty = FeatureBatch(length=3, channels={}, present={})
+    with pytest.raises(ModelError, match="no flow has anything that the graph network can learn from"):
+        GraphEncoder().fit([empty], np.random.default_rng(0))
+    with pytest.raises(ModelError, match="not trained yet"):
+        GraphEncoder().embed(traffic(3))
+
+
+def test_a_foreign_or_damaged_state() -> None:
+    arrays, values = untrained().state()
+    with pytest.raises(ModelError, match="written in format 99"):
+        GraphEncoder.from_state(arrays, values | {"format": 99})
+    arrays.pop(next(iter(arrays)))
+    with pytest.raises(ModelError, match="is damaged"):
+        GraphEncoder.from_state(arrays, values)
+
+
+def test_the_reference_has_the_weight_of_the_paper() -> None:
+    encoder = GraphEncoder()
+    numbers = np.ones((50, 61), np.float32) * np.arange(50)[:, None]
+    flows = with_numbers(flows_between([(1, 2)] * 50, [1.0] * 50), numbers.astype(np.float32))
+    encoder.prepare([flows], np.random.default_rng(0))
+    assert 700_000 < encoder.parameters()["all"] < 760_000

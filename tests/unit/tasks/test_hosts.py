@@ -1,0 +1,178 @@
+"""Verdicts on hosts: who is first, why, and how a bundle that cannot tell refuses."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from flowlore.errors import BundleError, InputError, TaskError
+from flowlore.flows.schema import flow_batch
+from flowlore.flows.table import Flows
+from flowlore.models.graph.settings import GraphEncoderSettings
+from flowlore.tasks.few_shot import prepare, teach
+from flowlore.tasks.hosts import host_verdicts
+from flowlore.tasks.predictor import Predictor
+from flowlore.tasks.pretraining import pretrain
+
+START_NS = 1_600_000_000 * 10**9
+SCANNER, SERVER = 66, 1
+
+
+def address(last: int) -> bytes:
+    return bytes(10) + b"\xff\xff" + bytes([10, 0, 0, last])
+
+
+def network(rows: int = 400, seed: int = 0, scans: int = 40) -> Flows:
+    """Clients ask a server all day; one host knocks at many doors in between. A third of the flows have no label."""
+    rng = np.random.default_rng(seed)
+    seconds = np.sort(rng.uniform(0, rows / 4, rows))
+    is_scan = np.zeros(rows, np.bool_)
+    is_scan[rng.choice(rows, scans, replace=False)] = True
+    client = rng.integers(10, 20, rows)
+    sources = np.where(is_scan, SCANNER, client)
+    targets = np.where(is_scan, rng.integers(100, 200, rows), SERVER)
+    labels = np.where(is_scan, "scan", "benign").astype(object)
+    labels[rng.random(rows) < 0.3] = None
+    size = np.where(is_scan, 40, rng.integers(800, 1500, rows))
+    return Flows(
+        flow_batch(
+            {
+                "start": pa.array(START_NS + (seconds * 1e9).astype(np.int64), pa.timestamp("ns", tz="UTC")),
+                "duration_ns": pa.array(np.where(is_scan, 0, 10**8), pa.int64()),
+                "src_ip": [address(int(last)) for last in sources],
+                "dst_ip": [address(int(last)) for last in targets],
+                "dst_port": pa.array(np.where(is_scan, 23, 443), pa.uint16()),
+                "protocol": pa.array(np.full(rows, 6), pa.uint8()),
+                "packets_fwd": pa.array(np.where(is_scan, 1, 10), pa.uint64()),
+                "packets_rev": pa.array(np.where(is_scan, 0, 8), pa.uint64()),
+                "bytes_fwd": pa.array(size, pa.uint64()),
+                "bytes_rev": pa.array(np.where(is_scan, 0, 20_000), pa.uint64()),
+                "flow_id": [number.to_bytes(16, "big") for number in range(1, rows + 1)],
+                "part": pa.array(np.zeros(rows), pa.uint32()),
+                "label": labels.tolist(),
+            },
+            rows,
+        )
+    )
+
+
+@cache
+def calm() -> Predictor:
+    """Trained on a network without a scan."""
+    settings = GraphEncoderSettings(width=16, training_flows=64)
+    return pretrain("graph", network(scans=0, seed=3), rng=np.random.default_rng(0), settings=settings)
+
+
+@cache
+def taught() -> Predictor:
+    rng = np.random.default_rng(0)
+    lesson = prepare(calm(), network(seed=4), by="time", rng=rng)
+    return teach(calm(), lesson, shots=5, rng=rng)[0]
+
+
+def test_without_a_label_the_strangest_host_is_first() -> None:
+    report = host_verdicts(calm(), network())
+    first = report.verdicts[0]
+    assert first.host == "10.0.0.66"
+    assert first.label is None and first.confidence is None
+    assert first.surprise > 1.5
+    assert (first.flows_out, first.flows_in) == (40, 0)
+    assert first.surprise > max(one.surprise for one in report.verdicts if one.host.startswith("10.0.0.1"))
+
+
+def test_a_taught_bundle_names_hosts_and_says_why() -> None:
+    report = host_verdicts(taught(), network())
+    first = report.verdicts[0]
+    assert (first.host, first.label) == ("10.0.0.66", "scan")
+    assert first.confidence is not None and first.confidence > 0.5
+    assert [one.host for one in report.verdicts if one.label == "scan" and one.role == "source"] == ["10.0.0.66"]
+    assert len(first.reasons) == 3
+    scan = {one["flow_id"].hex() for one in network().to_arrow().to_pylist() if one["src_ip"] == address(SCANNER)}
+    for reason in first.reasons:
+        assert reason.flow_id in scan
+        assert reason.role == "source" and reason.service == "tcp/23" and reason.partner.startswith("10.0.0.1")
+        assert reason.alone is not None and 0 <= reason.alone <= 1
+    assert sum(first.deciding_partners.values()) >= 3
+    assert first.deciding_windows
+    server = next(one for one in report.verdicts if one.host == "10.0.0.1")
+    assert (server.label, server.role, server.flows_out, server.partners) == ("benign", "target", 0, 10)
+
+
+def test_only_as_many_as_asked_are_explained() -> None:
+    report = host_verdicts(taught(), network(), explained=1)
+    assert [bool(one.reasons) for one in report.verdicts[:3]] == [True, False, False]
+
+
+def test_without_an_ordinary_class_every_flow_votes() -> None:
+    report = host_verdicts(taught(), network(), ordinary=[])
+    labels = {one.host: one.label for one in report.verdicts}
+    assert labels["10.0.0.66"] == "scan" and labels["10.0.0.12"] == "benign"
+    with pytest.raises(TaskError, match="knows no class `botnet`"):
+        host_verdicts(taught(), network(), ordinary=["botnet"])
+
+
+def test_a_table_of_all_hosts() -> None:
+    report = host_verdicts(taught(), network())
+    table = report.to_arrow()
+    assert table.num_rows == len(report.verdicts) == len({one.host for one in report.verdicts})
+    assert table.column("vector").type.list_size == 16
+    assert np.isfinite(report.vectors).all() and report.vectors.any(axis=1).all()
+    assert report.counts["flows"] == 400
+    assert report.surprise.shape == (400, 3)
+
+
+def test_hosts_without_addresses_have_their_pseudonyms() -> None:
+    table = network().to_arrow()
+    names = [f"host {value[-1]}" for value in table.column("src_ip").to_pylist()]
+    others = [f"host {value[-1]}" for value in table.column("dst_ip").to_pylist()]
+    for column, values in (("src_name", names), ("dst_name", others), ("src_ip", None), ("dst_ip", None)):
+        field = table.schema.field(column)
+        array = pa.nulls(400, field.type) if values is None else pa.array(values, field.type)
+        table = table.set_column(table.schema.get_field_index(column), field, array)
+    assert host_verdicts(calm(), Flows(table)).verdicts[0].host == "host 66"
+
+
+def test_who_cannot_tell(pretrained: Predictor) -> None:
+    with pytest.raises(BundleError, match="embeds flows only; it knows no hosts") as error:
+        host_verdicts(pretrained, network())
+    assert "pretrain graph" in (error.value.hint or "")
+    bare = network().to_arrow().drop_columns(["src_ip", "dst_ip"])
+    with pytest.raises(InputError, match="neither addresses nor pseudonyms"):
+        host_verdicts(calm(), Flows(bare))
+
+
+@pytest.mark.parametrize("cuts", [1, 3, 40])
+def test_batches_have_the_vectors_of_the_whole(cuts: int) -> None:
+    """However the input is cut, each flow has the neighbours that it has in one table."""
+    flows = network()
+    whole = calm().embed(flows).vectors
+    sizes = [len(part) for part in np.array_split(np.arange(400), cuts)]
+    batches = [
+        flows.to_arrow().combine_chunks().slice(sum(sizes[:place]), size).to_batches()[0]
+        for place, size in enumerate(sizes)
+    ]
+    found = list(calm().embed_batches(iter(batches)))
+    assert [batch.num_rows for batch, _ in found] == sizes
+    np.testing.assert_allclose(np.concatenate([one.vectors for _, one in found]), whole, atol=1e-5)
+
+
+def test_unlabelled_flows_are_neighbours_of_labelled_ones() -> None:
+    flows = network()
+    rows = np.array([value is not None for value in flows["label"].to_pylist()])
+    lesson = prepare(calm(), flows, by="time", rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(lesson.embedding.vectors, calm().embed(flows).vectors[rows])
+    assert not np.array_equal(lesson.embedding.vectors, calm().embed(flows[rows]).vectors)
+
+
+def test_a_saved_bundle_gives_the_same_verdicts(tmp_path) -> None:
+    from flowlore.tasks.predictor import load
+
+    taught().save(tmp_path / "campus")
+    again = load(tmp_path / "campus")
+    assert again.features.graph
+    verdicts = host_verdicts(again, network()).verdicts
+    assert [replace(one, reasons=()) for one in verdicts] == [
+        replace(one, reasons=()) for one in host_verdicts(taught(), network()).verdicts
+    ]
