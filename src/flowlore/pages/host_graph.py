@@ -255,7 +255,7 @@ def _host(number: int, name: str, exchanges: list[Exchange], scores: Mapping[str
 def _layout(hosts: int, ties: list[tuple[int, int, int]], hops: Integers) -> Points:
     """A place between -1 and 1 for each host: those with flows pull each other, and all push."""
     angles = np.arange(hosts) * 2.399963  # the golden angle: neighbours in number are far apart
-    points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * (0.15 + 0.4 * hops[:, None])
+    points: Points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * (0.15 + 0.4 * hops[:, None])
     if hosts < 2:
         return points * 0.0
     points[0] = 0.0

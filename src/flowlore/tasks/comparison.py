@@ -136,7 +136,7 @@ def compare(first: Any, second: Any, *, by: str = "", rng: np.random.Generator) 
         )
     kinds = np.array([_family(name) for name in both] + ["sizes"] * PACKETS + ["times"] * PACKETS)
     families = {
-        name: _told_apart(*(matrix[:, kinds == name] for matrix in seen), clients[0], clients[1], rng)
+        name: _told_apart(seen[0][:, kinds == name], seen[1][:, kinds == name], clients[0], clients[1], rng)
         for name in FAMILIES
         if (kinds == name).any()
     }

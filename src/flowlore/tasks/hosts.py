@@ -211,7 +211,10 @@ class _Told:
 
     def scores(self, rows: Integers, label: int | None) -> npt.NDArray[np.float64]:
         """How much each flow speaks for the verdict."""
-        return self.surprise[rows].astype(np.float64) if label is None else self.sure[rows, label]
+        found: npt.NDArray[np.float64] = (
+            self.surprise[rows].astype(np.float64) if label is None else self.sure[rows, label]
+        )
+        return found
 
 
 class _Hosts:

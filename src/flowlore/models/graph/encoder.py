@@ -16,7 +16,8 @@ from ...features.scaling import Scaling
 from ...features.settings import FeatureSettings
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, State, Unit
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .link_evaluation import judge_links
 from .losses import Pupil

@@ -6,6 +6,7 @@ Shape letters: F new flows, H new hosts, S services, I numbers of a flow, J numb
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ class GraphTensors:
         return len(self.numbers)
 
     def to(self, device: str) -> GraphTensors:
-        moved = {}
+        moved: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Tensor):

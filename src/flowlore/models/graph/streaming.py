@@ -101,8 +101,8 @@ class GraphEmbedder:
         """Zeros for flows of which no number is known."""
         with torch.inference_mode():
             vectors, _, _ = self.network(lone_tensors(numbers, protocol))
-        known = (~np.isnan(numbers)).any(axis=1)
-        found: Floats = vectors.numpy() * known[:, None].astype(np.float32)
+        known = (~np.isnan(numbers)).any(axis=1, keepdims=True)
+        found: Floats = vectors.numpy() * np.asarray(known, np.float32)
         return found
 
     def _embedded(self, graph: Graph) -> Embedded:
