@@ -27,9 +27,10 @@ def registries() -> list[Registry]:
     """Every registry, left to right as data walks."""
     from .features.augment import AUGMENTATIONS
     from .models import MODELS
+    from .models.generators import GENERATORS
     from .sources import SOURCES
     from .studies import MATERIALS, STUDIES
     from .tasks import BASELINES, HEADS
     from .tasks.forecast import FORECASTERS
 
-    return [SOURCES, AUGMENTATIONS, MODELS, HEADS, BASELINES, FORECASTERS, MATERIALS, STUDIES]
+    return [SOURCES, AUGMENTATIONS, MODELS, GENERATORS, HEADS, BASELINES, FORECASTERS, MATERIALS, STUDIES]

@@ -8,7 +8,6 @@ from typing import Any
 
 def card(manifest: Mapping[str, Any], name: str) -> str:
     """Markdown with everything that `bundle.json` says in words, and nothing more."""
-    labels = manifest["labels"]
     lines = [
         f"# {name}",
         "",
@@ -16,11 +15,7 @@ def card(manifest: Mapping[str, Any], name: str) -> str:
         "",
         "## What it answers",
         "",
-        f"It names {len(labels)} classes: {', '.join(f'`{_text(label)}`' for label in labels)}."
-        if labels
-        else "It embeds flows and names no class: `flowlore fit` teaches it some from a few labels.",
-        "",
-        "It can use " + ", ".join(f"`{need}`" for need in manifest["needs"]) + ". What a source lacks is masked.",
+        *_answers(manifest),
         "",
         "## What it was made from",
         "",
@@ -34,6 +29,17 @@ def card(manifest: Mapping[str, Any], name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _answers(manifest: Mapping[str, Any]) -> list[str]:
+    labels = manifest["labels"]
+    classes = f"{len(labels)} classes: {', '.join(f'`{_text(label)}`' for label in labels)}."
+    if "generator" in manifest["states"]:
+        return [f"It makes up flows of {classes} `flowlore generate` asks it; its flows are nobody's traffic."]
+    names = f"It names {classes}"
+    embeds = "It embeds flows and names no class: `flowlore fit` teaches it some from a few labels."
+    needs = ", ".join(f"`{need}`" for need in manifest["needs"])
+    return [names if labels else embeds, "", f"It can use {needs}. What a source lacks is masked."]
 
 
 def _listed(values: Mapping[str, Any], depth: int = 0) -> list[str]:

@@ -73,6 +73,11 @@ class Predictor:
         from ..models import MODELS
         from ..settings import settings_from
 
+        if "generator" in bundle.states:
+            raise BundleError(
+                f"bundle: `{bundle.name}` makes flows up, and neither embeds nor names any",
+                hint="`flowlore generate` uses it; `flowlore bundles` lists others",
+            )
         try:
             encoder = MODELS.load(bundle.model).from_state(bundle.arrays["encoder"], bundle.states["encoder"])
             features = settings_from(FeatureSettings, bundle.config["features"])

@@ -1,0 +1,150 @@
+"""`flowlore imitate` and `flowlore generate`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import learning, options
+
+CAPTURES = (".pcap",)
+
+
+def imitate(
+    labelled: learning.Flowed,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
+    model: Annotated[
+        str, typer.Option("--generator", metavar="NAME", help="Which generator; `flowlore plugins` lists them.")
+    ] = "transformer",
+    labels: learning.LabelFile = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", metavar="N", min=1, help="Times that every flow is seen.")
+    ] = None,
+    seed: learning.Seed = 0,
+    where: options.Where = None,
+    overwrite: options.Overwrite = False,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Learn from labelled flows to make up others like them, and keep it as a bundle.
+
+    Give it only the flows that a classifier may see: what it makes up is made from them.
+
+    \b
+    flowlore imitate labelled.parquet -o office-generator
+    """
+    learning.require_extra()
+    import numpy as np
+
+    from ..tasks.generation import imitate as learn
+    from .text import print_json, printable
+
+    flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
+    made = learn(model, flows, rng=np.random.default_rng(seed), epochs=epochs)
+    made.save(output, overwrite=overwrite)
+    if json:
+        print_json({"bundle": str(output), "model": model, "labels": list(made.labels), **made.data})
+    else:
+        print(f"{made.data['flows']:,} flows of {len(made.labels)} classes, {made.data['training_s']} s of training")
+        print(f"bundle → {printable(str(output))}")
+
+
+def generate(
+    bundle: learning.BundleName,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="A capture (.pcap), or a flow table (.parquet, .csv, .jsonl)."
+        ),
+    ],
+    label: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="Of this class; else of all as they were learnt.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many flows.")] = 100,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="FLOWS",
+            help="Labelled flows that the generator did not see: also report how faithful it is. May be repeated.",
+        ),
+    ] = None,
+    learnt_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learnt-from", metavar="FLOWS", help="What it learnt from, to look for copies. May be repeated."
+        ),
+    ] = None,
+    seed: learning.Seed = 0,
+    overwrite: options.Overwrite = False,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Make up flows like those that a generator has seen, as a flow table or a capture.
+
+    \b
+    flowlore generate office-generator --class video -n 1000 -o video.pcap
+    """
+    learning.require_extra()
+    import numpy as np
+
+    from ..errors import OutputError
+    from ..flows.table import Flows
+    from ..flows.write import open_writer
+    from ..tasks.generation import load_imitator
+
+    if output.endswith(".pcapng"):
+        raise OutputError(f"output: `{output}` would be a pcapng file, which is not written", hint="`-o NAME.pcap`")
+    imitator = load_imitator(bundle)
+    rng = np.random.default_rng(seed)
+    report: dict[str, Any] = {"class": label, "output": output}
+    if output.endswith(CAPTURES):
+        _write_capture(imitator.capture(label, count, rng), output, overwrite)
+        report["flows"] = count
+    else:
+        table = imitator.generate(label, count, rng)
+        with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
+            for batch in table.to_batches():
+                writer.write(batch)
+        report["flows"] = writer.rows
+    if against:
+        from ..tasks.fidelity import fidelity
+
+        settings = options.resolved(config, set)
+        real = learning.read_flows(against, settings)
+        seen = learning.read_flows(learnt_from, settings) if learnt_from else None
+        made = Flows(imitator.generate(None, max(len(real), 1), rng))
+        report["fidelity"] = fidelity(made, real, seen, rng=rng)
+    _print(report, json)
+
+
+def _write_capture(data: bytes, output: str, overwrite: bool) -> None:
+    from ..flows.place import FileInTheMaking, output_errors
+
+    place = FileInTheMaking(output, overwrite=overwrite)
+    try:
+        with output_errors(place.path):
+            place.stream.write(data)
+        place.commit()
+    finally:
+        place.abort()
+
+
+def _print(report: dict[str, Any], json: bool) -> None:
+    from .text import print_json, print_table, printable
+
+    if json:
+        print_json(report)
+        return
+    print(f"{report['flows']:,} flows → {printable(report['output'])}")
+    found = report.get("fidelity")
+    if found:
+        rows = [
+            [name, *(f"{one[key]:.3f}" for key in ("jsd", "wasserstein"))] for name, one in found["features"].items()
+        ]
+        print_table(["feature", "Jensen-Shannon", "Wasserstein"], rows, numbers=(1, 2))
+        for name, value in found.items():
+            if not isinstance(value, dict):
+                print(f"{name.replace('_', ' '):>28}  {value}")

@@ -1,0 +1,50 @@
+"""`Generator`: the promise of everything that makes packet series up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...features.augment.packets import PacketSeries
+from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings
+
+Codes = npt.NDArray[np.int64]
+State = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
+
+
+class Generator(Protocol):
+    """Learns packet series of classes that are numbers from 0, then makes up series of any of them.
+
+    It never touches a disk, and it is given the flows that the classifier may see, and no others.
+    """
+
+    usual_training: ClassVar[TrainingSettings]
+
+    def fit(
+        self,
+        series: PacketSeries,
+        codes: Codes,
+        classes: int,
+        rng: np.random.Generator,
+        *,
+        training: TrainingSettings | None = None,
+        validation: tuple[PacketSeries, Codes] | None = None,
+        place: CheckpointPlace | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> TrainingReport: ...
+
+    def sample(self, codes: Codes, rng: np.random.Generator) -> PacketSeries:
+        """One flow for each class number: at least one packet, the first from who speaks first."""
+        ...
+
+    def parameters(self) -> int:
+        """Numbers that were learnt."""
+        ...
+
+    def state(self) -> State: ...
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self: ...

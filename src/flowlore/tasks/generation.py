@@ -1,0 +1,320 @@
+"""Labelled flows → a generator, and made-up flows of any of its classes as a flow table or a capture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BundleError, FlowloreError, TaskError
+from ..registry import nearest_name_hint
+from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
+from .bundle_shelf import find_bundle
+from .classify.episodes import labelled
+from .pretraining import data_card
+from .raw import numbers, starts_ns, texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..features.augment.packets import PacketSeries
+    from ..models.generators.generator import Generator
+    from ..models.training import TrainingSettings
+
+FEWEST_OF_A_CLASS = 2
+ENOUGH_TO_VALIDATE = 500
+PORTS_KEPT = 32
+SOURCE = "generate"
+PSEUDONYM = "made-up"
+BEGIN_NS = 978_307_200 * 10**9  # 2001-01-01: nobody takes it for a day on which these flows were seen
+BETWEEN_FLOWS_NS = 10_000_000
+FLOW_ID_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """Flows of one class over one IP protocol: a class number of the generator. Ports are those of servers."""
+
+    label: str
+    protocol: int | None
+    flows: int
+    ports: tuple[tuple[int, int], ...]  # port, and how many flows went there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitator:
+    """A generator, the kinds of flows that it knows, and the columns that its flows have."""
+
+    model: str
+    generator: Generator
+    kinds: tuple[Kind, ...]
+    knows: tuple[str, ...]  # packet columns
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(kind.label for kind in self.kinds))
+
+    def series(self, label: str | None, flows: int, rng: np.random.Generator) -> tuple[PacketSeries, list[Kind]]:
+        """Packets of so many flows of a class, or of all classes as often as they were learnt, and their kinds."""
+        if flows < 1:
+            raise TaskError(f"generate: {flows} flows were asked for", hint="`-n 100`")
+        if label is not None and label not in self.labels:
+            known = ", ".join(f"`{one}`" for one in self.labels)
+            raise TaskError(
+                f"generate: `{self.name or self.model}` knows no class `{label}` (known: {known})",
+                hint=nearest_name_hint(label, list(self.labels)),
+            )
+        weights = np.array([kind.flows if label in (None, kind.label) else 0 for kind in self.kinds], np.float64)
+        codes = rng.choice(len(self.kinds), flows, p=weights / weights.sum()).astype(np.int64)
+        return self.generator.sample(codes, rng), [self.kinds[code] for code in codes.tolist()]
+
+    def generate(self, label: str | None, flows: int, rng: np.random.Generator) -> pa.Table:
+        """Made-up flows as a flow table. Counters follow from packets; addresses are null, as nobody had them."""
+        return flow_table(*self.series(label, flows, rng), self.knows, rng)
+
+    def capture(self, label: str | None, flows: int, rng: np.random.Generator) -> bytes:
+        """Made-up flows as a pcap file with right checksums. Needs classes over TCP or UDP."""
+        from ..models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
+
+        if not {kind.protocol for kind in self.kinds if label in (None, kind.label)} & {TCP, UDP, None}:
+            raise TaskError(
+                f"generate: class `{label}` is neither over TCP nor over UDP, so no capture of it can be written",
+                hint="`-o flows.parquet` writes a flow table",
+            )
+        series, kinds = self.series(label, flows, rng)
+        protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
+        fits = np.flatnonzero(np.isin(protocols, (TCP, UDP)))
+        ends = Ends(
+            protocol=protocols[fits],
+            dst_port=_ports([kinds[row] for row in fits.tolist()], rng),
+            start_ns=_starts(len(fits), rng),
+        )
+        return capture_bytes(with_headers(series.take(fits), ends.protocol, self.knows), ends)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        arrays, values = self.generator.state()
+        kinds = [
+            {"label": one.label, "protocol": one.protocol, "flows": one.flows, "ports": list(one.ports)}
+            for one in self.kinds
+        ]
+        settings = values.get("settings", {})
+        bundle = Bundle(
+            model=self.model,
+            config={"model": {"name": self.model}, "generator": settings},
+            needs=(),
+            states=plain({"generator": values, "kinds": {"kinds": kinds, "knows": list(self.knows)}}),
+            arrays={"generator": arrays},
+            labels=self.labels,
+            data=self.data,
+            metrics=self.metrics,
+        )
+        return save_bundle(bundle, path, overwrite=overwrite)
+
+
+def imitate(
+    model: str,
+    flows: Any,
+    *,
+    rng: np.random.Generator,
+    settings: Any = None,
+    training: TrainingSettings | None = None,
+    epochs: int | None = None,
+) -> Imitator:
+    """A generator of these labelled flows, and of no others: what a classifier may not see, it may not see either.
+
+    The latest tenth of many flows says when to stop. `epochs` are instead of those of the training's settings.
+    """
+    from ..features.augment.tables import series_of_table
+    from ..models.generators import GENERATORS
+
+    make = GENERATORS.load(model)
+    generator = make() if settings is None else make(settings)
+    training = training or generator.usual_training
+    if epochs is not None:
+        training = replace(training, epochs=epochs)
+    table = flows.to_arrow()
+    labels = texts(flows, "label")
+    series = series_of_table(table, int(getattr(generator.settings, "packets", 32)))
+    usable = labelled(labels) & (series.lengths > 0)
+    if not usable.any():
+        what = "has a packet series" if labelled(labels).any() else "has a label"
+        raise TaskError(
+            f"generate: no flow {what}, so there is nothing to imitate",
+            hint="meter captures, and `flowlore annotate FLOWS LABELS -o labelled.parquet` joins labels to flows",
+        )
+    rows = np.flatnonzero(usable)
+    series = series.take(rows)
+    kinds, codes = _kinds(labels[rows].astype(str), numbers(flows, ("protocol", "dst_port"))[rows])
+    order = np.argsort(starts_ns(flows)[rows], kind="stable")
+    held_out = order[round(0.9 * len(order)) :] if len(order) >= ENOUGH_TO_VALIDATE else order[:0]
+    taught = np.setdiff1d(order, held_out)
+    began = time.perf_counter()
+    report = generator.fit(
+        series.take(taught),
+        codes[taught],
+        len(kinds),
+        rng,
+        training=training,
+        validation=(series.take(held_out), codes[held_out]) if len(held_out) else None,
+    )
+    from ..features.settings import FeatureSettings
+
+    data = data_card(flows[usable], FeatureSettings(entities=False))
+    return Imitator(
+        model=model,
+        generator=generator,
+        kinds=kinds,
+        knows=_known(table, rows),
+        data=data | {"training_s": round(time.perf_counter() - began, 1), "steps": report.steps},
+    )
+
+
+def load_imitator(name_or_path: str | Path) -> Imitator:
+    """A bundle that makes flows up, by its name or folder."""
+    from ..models.generators import GENERATORS
+
+    bundle = load_bundle(find_bundle(name_or_path))
+    if "generator" not in bundle.states:
+        raise BundleError(
+            f"bundle: `{bundle.name}` is no generator: it embeds flows, and makes none up",
+            hint="`flowlore imitate LABELLED -o BUNDLE` makes a generator",
+        )
+    try:
+        generator = GENERATORS.load(bundle.model).from_state(bundle.arrays["generator"], bundle.states["generator"])
+        held = bundle.states["kinds"]
+        kinds = tuple(
+            Kind(
+                label=str(one["label"]),
+                protocol=one["protocol"],
+                flows=int(one["flows"]),
+                ports=tuple((int(port), int(count)) for port, count in one["ports"]),
+            )
+            for one in held["kinds"]
+        )
+        knows = tuple(str(one) for one in held["knows"])
+    except FlowloreError as error:
+        raise damaged(bundle.name, "generator", error) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(bundle.name, "state", error) from error
+    return Imitator(
+        model=bundle.model,
+        generator=generator,
+        kinds=kinds,
+        knows=knows,
+        data=bundle.data,
+        metrics=bundle.metrics,
+        name=bundle.name,
+    )
+
+
+def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], rng: np.random.Generator) -> pa.Table:
+    """Packets of made-up flows as rows, with every counter that they tell."""
+    import pyarrow as pa
+
+    from ..features.augment.statistics import flow_statistics
+    from ..features.augment.tables import column_of_numbers, series_lists
+    from ..flows.arrays import plain_array, repeated_word
+    from ..flows.ids import fixed_binary
+    from ..flows.schema import arrow_schema, flow_batch
+
+    rows, schema = len(series), arrow_schema()
+    needs = {"bytes": "packet_bytes", "size": "packet_bytes", "payload": "packet_payload_bytes"}
+    needs |= dict.fromkeys(
+        ("tcp", "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "synack"), "packet_tcp_flags"
+    )
+    known: dict[str, Any] = {name: array for name, array in series_lists(series, series.width).items() if name in knows}
+    for name, values in flow_statistics(series).items():
+        if name.startswith("window") or needs.get(name.partition("_")[0], "packet_direction") not in knows:
+            continue
+        known[name] = column_of_numbers(values, schema.field(name).type)
+    protocols = np.array([np.nan if kind.protocol is None else kind.protocol for kind in kinds])
+    ports = _ports(kinds, rng)
+    has_port = np.array([bool(kind.ports) for kind in kinds])
+    known |= {
+        "start": pa.array(_starts(rows, rng), pa.int64()).cast(schema.field("start").type),
+        "part": plain_array(np.zeros(rows, np.uint32)),
+        "src_name": repeated_word(PSEUDONYM, rows),
+        "dst_name": repeated_word(PSEUDONYM, rows),
+        "protocol": column_of_numbers(protocols, pa.uint8()),
+        "dst_port": column_of_numbers(np.where(has_port, ports, np.nan), pa.uint16()),
+        "flow_id": fixed_binary(rng.integers(0, 256, (rows, FLOW_ID_BYTES), np.uint8)),
+        "source": repeated_word(SOURCE, rows),
+        "capture": repeated_word(SOURCE, rows),
+        "label": pa.array([kind.label for kind in kinds], pa.string()),
+        "label_source": repeated_word(SOURCE, rows),
+    }
+    return pa.Table.from_batches([flow_batch(known, rows)])
+
+
+def _kinds(labels: npt.NDArray[Any], ends: npt.NDArray[np.float64]) -> tuple[tuple[Kind, ...], npt.NDArray[np.int64]]:
+    """Every pair of label and protocol with the ports of its servers, and which pair each flow is."""
+    names, counts = np.unique(labels, return_counts=True)
+    if counts.min() < FEWEST_OF_A_CLASS:
+        name = names[counts.argmin()]
+        raise TaskError(
+            f"generate: class `{name}` has {counts.min()} flow, but a generator learns from at least "
+            f"{FEWEST_OF_A_CLASS} of each",
+            hint=f"leave the class out (`--where \"label is distinct from '{name}'\"`), or label more",
+        )
+    protocols = np.where(np.isnan(ends[:, 0]), -1, ends[:, 0]).astype(np.int64)
+    pairs = np.stack([np.searchsorted(names, labels), protocols], 1)
+    found, codes = np.unique(pairs, axis=0, return_inverse=True)
+    codes = codes.reshape(-1).astype(np.int64)
+    kinds = []
+    for code, (label, protocol) in enumerate(found.tolist()):
+        ports = ends[codes == code, 1]
+        known, often = np.unique(ports[~np.isnan(ports)].astype(np.int64), return_counts=True)
+        most = np.argsort(-often, kind="stable")[:PORTS_KEPT]
+        kinds.append(
+            Kind(
+                label=str(names[label]),
+                protocol=None if protocol < 0 else int(protocol),
+                flows=int((codes == code).sum()),
+                ports=tuple(zip(known[most].tolist(), often[most].tolist(), strict=True)),
+            )
+        )
+    return tuple(kinds), codes
+
+
+def _known(table: pa.Table, rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Packet columns that most of the flows have."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ..features.augment.tables import LISTS
+
+    found = []
+    for name in LISTS:
+        if name == "packet_window" or name not in table.column_names:
+            continue
+        held = table.column(name).take(pa.array(rows))
+        if pc.sum(pc.is_valid(held)).as_py() * 2 > len(rows):
+            found.append(name)
+    return tuple(found)
+
+
+def _ports(kinds: list[Kind], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """The server's port of each flow, as often as its kind went there; 9 (discard) where none is known."""
+    lots = rng.random(len(kinds))
+    found = np.full(len(kinds), 9, np.int64)
+    by_kind: dict[Kind, list[int]] = {}
+    for row, kind in enumerate(kinds):
+        by_kind.setdefault(kind, []).append(row)
+    for kind, rows in by_kind.items():
+        if kind.ports:
+            ports, counts = np.array(kind.ports).T
+            found[rows] = ports[np.searchsorted(np.cumsum(counts) / counts.sum(), lots[rows])]
+    return found
+
+
+def _starts(flows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Flows begin at random, a hundred a second on average."""
+    return BEGIN_NS + np.cumsum(rng.exponential(BETWEEN_FLOWS_NS, flows)).astype(np.int64)

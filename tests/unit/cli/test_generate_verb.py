@@ -1,0 +1,84 @@
+"""`flowlore imitate` and `flowlore generate`: from labels to captures, a report of how faithful, and refusals."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import flowlore
+import flowlore.models.generators
+from flowlore.cli import run
+from flowlore.cli.demo import DEMO, DEMO_CAPTURE
+from flowlore.models.generators.settings import TransformerSettings
+from flowlore.models.generators.transformer import TransformerGenerator
+
+OFTEN = "label in ('names', 'web')"
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("flows") / "labelled.parquet"
+    assert run(["annotate", str(DEMO_CAPTURE), str(DEMO / "labels.csv"), "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundles") / "office-generator"
+    with pytest.MonkeyPatch.context() as patch:
+        small = TransformerSettings(packets=16, width=16, layers=1, heads=2)
+        patch.setattr(TransformerGenerator.__init__, "__defaults__", (small,))
+        assert run(["imitate", str(labelled), "-o", str(path), "--where", OFTEN, "--epochs", "15"]) == 0
+    return path
+
+
+def test_flows_of_a_class(generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "made.parquet"
+    assert run(["generate", str(generator), "--class", "names", "-n", "30", "-o", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["flows"] == 30
+    flows = flowlore.read(out)
+    assert len(flows) == 30 and set(flows["label"].to_pylist()) == {"names"}
+    assert run(["generate", str(generator), "--class", "names", "-n", "30", "-o", str(out)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_a_capture_that_tshark_reads(generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "made.pcap"
+    assert run(["generate", str(generator), "-n", "40", "-o", str(out)]) == 0
+    assert "40 flows →" in capsys.readouterr().out
+    checks = ["-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]
+    bad = "ip.checksum.status==0 or tcp.checksum.status==0 or udp.checksum.status==0 or ip.len_past_end"
+    words = ["tshark", "-r", str(out), *checks, "-Y", bad]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "" and "cut short" not in done.stderr
+    assert len(flowlore.read(out)) == 40
+
+
+def test_how_faithful(generator: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["generate", str(generator), "-n", "5", "-o", str(tmp_path / "made.parquet")]
+    assert run([*words, "--against", str(labelled), "--learnt-from", str(labelled), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["fidelity"]
+    assert {"mmd", "coverage", "discriminator_auc", "tstr", "trts", "copied", "membership_auc"} <= set(found)
+    assert run([*words, "--against", str(labelled), "--overwrite"]) == 0
+    printed = capsys.readouterr().out
+    assert "Jensen-Shannon" in printed and "discriminator auc" in printed and "copied" not in printed
+
+
+def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = str(tmp_path / "made.pcap")
+    cases = [
+        (["generate", str(generator), "--class", "nams", "-o", out], "did you mean `names`?"),
+        (["generate", str(generator), "-n", "0", "-o", out], "0 flows were asked for"),
+        (["generate", str(generator), "-o", f"{out}ng"], "-o NAME.pcap"),
+        (["imitate", str(labelled), "-o", str(tmp_path / "g")], "has 1 flow, but a generator learns from at least 2"),
+        (["imitate", str(DEMO_CAPTURE), "-o", str(tmp_path / "g")], "no flow has a label"),
+        (["imitate", str(labelled), "-o", str(tmp_path / "g"), "--generator", "gan"], "no generator is called `gan`"),
+        (["predict", str(generator), str(DEMO_CAPTURE)], "makes flows up, and neither embeds nor names any"),
+    ]
+    for words, said in cases:
+        assert run(words) == 2, words
+        assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,138 @@
+"""From labelled flows to a generator, to made-up flows, and how faithful they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import flowlore
+from flowlore.errors import BundleError, TaskError
+from flowlore.features.augment.statistics import flow_statistics
+from flowlore.features.augment.tables import series_of_table
+from flowlore.flows.schema import arrow_schema, flow_batch
+from flowlore.flows.table import Flows
+from flowlore.models.generators.settings import TransformerSettings
+from flowlore.models.training import TrainingSettings
+from flowlore.tasks.fidelity import coverage, fidelity, jensen_shannon, mmd, wasserstein
+from flowlore.tasks.generation import Imitator, imitate, load_imitator
+
+SMALL = TransformerSettings(packets=12, width=32, layers=2, heads=2)
+QUICK = TrainingSettings(epochs=20, batch_rows=32, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="module")
+def learnt(office_by_protocol: Flows) -> Imitator:
+    return imitate("transformer", office_by_protocol, rng=np.random.default_rng(0), settings=SMALL, training=QUICK)
+
+
+@pytest.fixture(scope="module")
+def office_by_protocol() -> Flows:
+    """The demo with what flows proved to be as labels, of those that several flows share."""
+    from flowlore.cli.demo import DEMO_CAPTURE
+
+    table = flowlore.read(DEMO_CAPTURE).to_arrow()
+    names = table["app_protocol"].cast(pa.string())
+    often = [one["values"] for one in pc.value_counts(names).to_pylist() if one["values"] and one["counts"] > 4]
+    label = pc.if_else(pc.fill_null(pc.is_in(names, pa.array(often)), False), names, pa.scalar(None, pa.string()))
+    return Flows(table.set_column(table.column_names.index("label"), "label", label))
+
+
+def test_made_up_flows_are_consistent_rows(learnt: Imitator) -> None:
+    table = learnt.generate("dns", 50, np.random.default_rng(0))
+    assert table.schema.equals(arrow_schema(), check_metadata=False) and len(table) == 50
+    assert set(table["label"].to_pylist()) == {"dns"} and set(table["source"].to_pylist()) == {"generate"}
+    assert set(table["dst_port"].to_pylist()) <= {53, 5353} and 17 in set(table["protocol"].to_pylist())
+    for name in ("src_ip", "dst_ip", "src_mac", "server_name", "window_first_fwd", "packet_window", "payload_fwd"):
+        assert table[name].null_count == 50, name
+    statistics = flow_statistics(series_of_table(table, 32))
+    for name in ("packets_fwd", "bytes_rev", "payload_bytes_fwd", "duration_ns", "size_std_bytes_fwd"):
+        held = pc.cast(table[name], pa.float64(), safe=False).to_numpy()
+        assert np.allclose(statistics[name], held, equal_nan=True), name
+    assert len(set(table["flow_id"].to_pylist())) == 50
+    assert (np.diff(pc.cast(table["start"], pa.int64()).to_numpy()) >= 0).all()
+
+
+def test_all_classes_come_as_often_as_they_were_learnt(learnt: Imitator, office_by_protocol: Flows) -> None:
+    table = learnt.generate(None, 2000, np.random.default_rng(0))
+    real = {one["values"]: one["counts"] for one in pc.value_counts(office_by_protocol["label"]).to_pylist()}
+    real.pop(None)
+    made = {one["values"]: one["counts"] for one in pc.value_counts(table["label"]).to_pylist()}
+    assert set(made) == set(real)
+    for label, count in real.items():
+        assert made[label] / 2000 == pytest.approx(count / sum(real.values()), abs=0.05)
+
+
+def test_a_generator_is_saved_and_read_back(learnt: Imitator, tmp_path: Path) -> None:
+    path = learnt.save(tmp_path / "office-generator")
+    again = load_imitator(path)
+    assert again.labels == learnt.labels and again.kinds == learnt.kinds
+    left, right = (one.generate("dns", 20, np.random.default_rng(5)) for one in (learnt, again))
+    assert left.equals(right)
+    assert "It makes up flows of" in (path / "card.md").read_text()
+    with pytest.raises(BundleError, match="makes flows up, and neither embeds nor names any"):
+        flowlore.load(path)
+
+
+def test_a_capture_holds_the_flows(learnt: Imitator, tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    path.write_bytes(learnt.capture("dns", 40, np.random.default_rng(0)))
+    flows = flowlore.read(path)
+    assert len(flows) == 40 and not flows.account.skipped
+
+
+def test_what_cannot_be_made_is_told(learnt: Imitator) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(TaskError, match=r"knows no class `dn` \(known: .*`dns`") as caught:
+        learnt.generate("dn", 5, rng)
+    assert caught.value.hint == "did you mean `dns`?"
+    with pytest.raises(TaskError, match="0 flows were asked for"):
+        learnt.generate("dns", 0, rng)
+    bare = Flows(flow_batch({"packets_fwd": np.array([1], np.uint64), "label": ["web"]}, 1))
+    with pytest.raises(TaskError, match="no flow has a packet series"):
+        imitate("transformer", bare, rng=rng)
+    rows = {"packet_direction": [[1], [1], [1]], "packet_bytes": [[60], [60], [70]], "label": ["web", "web", "dns"]}
+    with pytest.raises(TaskError, match="class `dns` has 1 flow, but a generator learns from at least 2 of each"):
+        imitate("transformer", Flows(flow_batch(rows, 3)), rng=rng)
+
+
+def test_a_bundle_that_is_no_generator_is_told(pretrained: object, tmp_path: Path) -> None:
+    path = pretrained.save(tmp_path / "office")  # type: ignore[attr-defined]
+    with pytest.raises(BundleError, match="`office` is no generator"):
+        load_imitator(path)
+
+
+def test_fidelity_of_the_same_flows_is_perfect_and_copied(office_by_protocol: Flows) -> None:
+    found = fidelity(office_by_protocol, office_by_protocol, office_by_protocol, rng=np.random.default_rng(0))
+    assert all(one["jsd"] == 0.0 and one["wasserstein"] == 0.0 for one in found["features"].values())
+    assert found["coverage"] == 1.0 and found["copied"] == 1.0 and found["mmd"] < 0.01
+    assert found["discriminator_auc"] < 0.6 and found["tstr"] > 0.95
+
+
+def test_fidelity_of_noise_is_poor(office_by_protocol: Flows) -> None:
+    from flowlore.features.augment.policy import Augmenter
+    from flowlore.features.augment.settings import AugmentSettings
+    from flowlore.features.augment.tables import augment_table
+
+    asked = AugmentSettings(
+        transforms=("permutation:1", "spike-noise:1", "interpolation:1", "gaussian-wrap-up:1"), combine="random-stack"
+    )
+    batches, _ = augment_table(
+        office_by_protocol.to_arrow(), Augmenter(asked), np.random.default_rng(0), keep_originals=False
+    )
+    changed = Flows(pa.Table.from_batches(batches))
+    found = fidelity(changed, office_by_protocol, office_by_protocol, rng=np.random.default_rng(0))
+    assert found["discriminator_auc"] > 0.75 and found["copied"] < 0.2
+    assert found["features"]["signed size"]["jsd"] > 0.02 and found["features"]["packets"]["jsd"] > 0.05
+
+
+def test_distances_by_hand() -> None:
+    left, right = np.array([0.0, 0.0, 1.0, 1.0]), np.array([2.0, 2.0, 3.0, 3.0])
+    assert jensen_shannon(left, right) == pytest.approx(1.0)
+    assert jensen_shannon(left, left) == 0.0
+    assert wasserstein(left, right) == pytest.approx(2.0 / 0.5)
+    rng = np.random.default_rng(0)
+    same, other = rng.normal(size=(2, 300, 4))
+    assert abs(mmd(same, other)) < 0.02 < mmd(same, other + 2.0)
+    assert coverage(same, same)["coverage"] == 1.0 and coverage(same + 50.0, same)["coverage"] == 0.0
