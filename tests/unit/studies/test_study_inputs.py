@@ -5,6 +5,7 @@ import numpy as np
 
 from flowlore.features.extract import extract
 from flowlore.features.settings import FeatureSettings
+from flowlore.studies.representations.fine_tuning import held_out_rows
 from flowlore.studies.representations.inputs import Numbers
 from flowlore.studies.representations.methods import shown_rows
 
@@ -26,3 +27,14 @@ def test_shown_rows_drop_no_class() -> None:
     rows = shown_rows(np.arange(12), labels, 5, np.random.default_rng(0))
     assert sorted(labels[rows].tolist()) == ["a"] * 5 + ["b"] * 2
     assert len(shown_rows(np.arange(12), labels, 0, np.random.default_rng(0))) == 12
+
+
+def test_what_is_held_out_of_few_labels() -> None:
+    labels = np.array(["a"] * 5 + ["b"] * 5 + ["c"] * 2)
+    none = np.zeros(0, np.int64)
+    learn, held = held_out_rows(np.arange(12), none, labels, 5)
+    assert held.tolist() == [4, 9] and sorted([*learn, *held]) == list(range(12))
+    learn, held = held_out_rows(np.array([0, 1, 5, 6, 10]), none, labels, 2)
+    assert held.tolist() == [1, 6] and learn.tolist() == [0, 5, 10], "the last of each class that has two"
+    learn, held = held_out_rows(np.arange(6), np.arange(6, 12), np.array(["a", "b"] * 6), 0)
+    assert held.tolist() == list(range(6, 12)) and len(learn) == 6

@@ -28,7 +28,7 @@ def fine_tuned(
     labels = material.labels
     whole = encoded(bench, run)
     batch = seen_by(bench, run, run.values["encoder"])
-    learn, held = _held_out(shown, material.validation, labels, run.shots or ALL_LABELS)
+    learn, held = held_out_rows(shown, material.validation, labels, run.shots or ALL_LABELS)
     classes = np.unique(labels[shown])
     codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
     began = time.process_time()
@@ -74,10 +74,13 @@ def fine_tuned(
     }
 
 
-def _held_out(
+def held_out_rows(
     shown: npt.NDArray[np.int64], validation: npt.NDArray[np.int64], labels: npt.NDArray[Any], shots: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """With all labels the validation side is held out; with few no label but those shown may be looked at."""
+    """Rows that teach, and rows that say when to stop.
+
+    With all labels those are the validation side; with few no label but of those shown may be looked at.
+    """
     known = np.unique(labels[shown])
     if shots == ALL_LABELS:
         held = validation[np.isin(labels[validation], known)]
@@ -87,4 +90,6 @@ def _held_out(
     _, firsts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     rank = np.arange(len(order)) - np.repeat(firsts, counts)
     is_held = rank % HELD_OUT == HELD_OUT - 1
+    if not is_held.any():  # every class has fewer: the last of each that has two
+        is_held = (rank > 0) & (rank == np.repeat(counts, counts) - 1)
     return np.sort(order[~is_held]), np.sort(order[is_held])
