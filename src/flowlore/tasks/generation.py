@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..features.augment.packets import PacketSeries
     from ..models.generators.generator import Generator
-    from ..models.training import TrainingSettings
+    from ..models.settings import TrainingSettings
 
 FEWEST_OF_A_CLASS = 2
 ENOUGH_TO_VALIDATE = 500

@@ -116,7 +116,8 @@ def _pairs(unit: Floats, codes: npt.NDArray[np.int64]) -> tuple[float, float, fl
 def _distances(left: Floats, right: Floats) -> npt.NDArray[np.float64]:
     """Euclid between vectors of length 1 (or 0)."""
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2.0 * left @ right.T
-    return np.sqrt(np.maximum(squares, 0.0).astype(np.float64))
+    found: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares, 0.0).astype(np.float64))
+    return found
 
 
 def _finite_mean(values: npt.NDArray[np.float64]) -> float:

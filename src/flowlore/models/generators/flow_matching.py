@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from ...features.augment.packets import PacketSeries, concat_series, empty_series
 from ...settings import settings_from, settings_values
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .attention import Block
 from .generator import Codes, State
 from .packet_bits import BITS, CHANNELS, bits_of, series_of_bits

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...features.augment.packets import PacketSeries
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport
 
 Codes = npt.NDArray[np.int64]
 State = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from ...features.augment.packets import PacketSeries, concat_series, empty_series
 from ...settings import settings_from, settings_values
-from ..training import CheckpointPlace, Progress, TrainingReport, TrainingSettings, train
+from ..settings import TrainingSettings
+from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .attention import Cache, Causal
 from .generator import Codes, State
 from .packet_words import END, FLAGS, GAPS, HEADERS, SIZES, PacketWords, large_sizes, series_of, words_of
