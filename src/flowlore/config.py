@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from .features.rates.settings import RateSettings
 from .features.settings import FeatureSettings
 from .models.autoencoder.settings import AutoencoderSettings
+from .models.flowgen.settings import FlowgenSettings
 from .models.graph.settings import GraphEncoderSettings
 from .models.settings import FineTuningSettings, TrainingSettings
 from .registry import Registry
 from .sources.settings import SourceSettings
+from .tasks.ddos.settings import DetectionSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +21,10 @@ class PipelineConfig(SourceSettings):
     rates: RateSettings = field(default_factory=RateSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     graph: GraphEncoderSettings = field(default_factory=GraphEncoderSettings)
+    flowgen: FlowgenSettings = field(default_factory=FlowgenSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
+    detection: DetectionSettings = field(default_factory=DetectionSettings)
 
 
 def registries() -> list[Registry]:

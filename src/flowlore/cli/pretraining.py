@@ -25,7 +25,7 @@ def pretrain_rates(
     from .seriesinputs import FEATURES, read_series
 
     found = read_series(inputs, settings, by=by, step=step, features=FEATURES, where=where)
-    encoder, card = pretrain_flowgen(found, rng=np.random.default_rng(seed))
+    encoder, card = pretrain_flowgen(found, rng=np.random.default_rng(seed), settings=settings.flowgen)
     save_flowgen(encoder, card, output, overwrite=overwrite)
     return {"bundle": str(output), "model": "flowgen", **card}
 

@@ -9,6 +9,7 @@ from ..errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from ..config import PipelineConfig
+    from ..features.rates.rates import Rates
     from ..features.rates.series import Series
 
 MOST_ENTITIES = 200
@@ -44,17 +45,37 @@ def read_series(
             found = plain_series(table, **named)
             found = found if step is None else found.coarser(step_ns(step))
             return {found.feature: flagged(found)}
-        if step is not None and step_ns(step) != Rates.from_table(table).step_ns:
-            raise SettingError(
-                f"rates: `{inputs[0]}` has another step than `{step}`", hint="leave `--step` out, or make it again"
-            )
-        rates = Rates.from_table(table)
+        rates = _of_step(Rates.from_table(table), inputs[0], step)
     else:
         rates = _rates(inputs, settings, by, step or "1m", where)
     largest = rates.series(features[0], entities=entities)
     if not len(largest):
         raise InputError("rates: there is no traffic of any entity", hint="`flowlore inspect` shows what is in it")
     return {name: (largest if name == features[0] else rates.series(name).of(largest.names)) for name in features}
+
+
+def read_rates(
+    inputs: Sequence[str],
+    settings: PipelineConfig,
+    *,
+    by: str,
+    step: str | None,
+    default_step: str,
+    where: str | None = None,
+) -> Rates:
+    """Rates that were written, or made of any traffic."""
+    from ..features.rates.rates import Rates, is_rates_table
+    from ..sources.plainseries import is_plain_series, read_plain_table
+
+    if len(inputs) == 1 and is_plain_series(inputs[0]):
+        table = read_plain_table(inputs[0])
+        if not is_rates_table(table):
+            raise InputError(
+                f"rates: `{inputs[0]}` is a plain table of numbers, and rates of hosts are needed",
+                hint="`flowlore rates TRAFFIC -o rates.parquet` makes them",
+            )
+        return _of_step(Rates.from_table(table), inputs[0], step)
+    return _rates(inputs, settings, by, step or default_step, where)
 
 
 def steps_of(words: str, step_ns: int) -> int:
@@ -82,7 +103,17 @@ def steps_of(words: str, step_ns: int) -> int:
     return span // step_ns
 
 
-def _rates(inputs: Sequence[str], settings: PipelineConfig, by: str, step: str, where: str | None) -> Any:
+def _of_step(rates: Rates, path: str, step: str | None) -> Rates:
+    from ..features.rates.settings import step_ns
+
+    if step is not None and step_ns(step) != rates.step_ns:
+        raise SettingError(
+            f"rates: `{path}` has another step than `{step}`", hint="leave `--step` out, or make it again"
+        )
+    return rates
+
+
+def _rates(inputs: Sequence[str], settings: PipelineConfig, by: str, step: str, where: str | None) -> Rates:
     from ..features.rates.rates import rates
     from .metering import Request, check, scanning
 

@@ -57,7 +57,8 @@ def test_a_decoder_is_trained_on_traffic_and_forecasts_it(tmp_path: Path, capsys
     flowlore.Flows(batch_of(flows)).write(tmp_path / "flows.parquet")
     rates, bundle = str(tmp_path / "rates.parquet"), str(tmp_path / "dynamics")
     assert run(["rates", str(tmp_path / "flows.parquet"), "-o", rates]) == 0
-    assert run(["pretrain", "flowgen", rates, "-o", bundle, "--json"]) == 0
+    small = ["--set", "flowgen.least_windows=32", "--set", "flowgen.size=small"]
+    assert run(["pretrain", "flowgen", rates, "-o", bundle, "--json", *small]) == 0
     made = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert made["model"] == "flowgen" and made["series"] == 4 and "in_bytes" in made["features"]
     assert run(["forecast", rates, "--bundle", bundle, "--horizon", "10m", "--feature", "out_bytes", "--json"]) == 0

@@ -14,11 +14,12 @@ from flowlore.models.flowgen.encoder import FlowgenEncoder
 from flowlore.models.flowgen.inputs import window
 from flowlore.models.flowgen.network import QUANTILES, Cache
 from flowlore.models.flowgen.representation import Bins, scales_of
+from flowlore.models.flowgen.sampling import sampled_paths
 from flowlore.models.flowgen.settings import FlowgenSettings
 from flowlore.models.training import TrainingSettings
 
 HOUR_NS = 3_600_000_000_000
-SMALL = FlowgenSettings(size="small", context=48, bins=16, farthest=6)
+SMALL = FlowgenSettings(size="small", context=48, bins=16, farthest=6, least_windows=1)
 SHORT = TrainingSettings(epochs=2, batch_rows=8, learning_rate=3e-3)
 
 
@@ -137,6 +138,19 @@ def test_what_is_odd_costs_more_bits(trained: FlowgenEncoder) -> None:
     usual, strange = (trained.bits(trained.inputs(one, np.zeros(6, np.int64), HOUR_NS)) for one in (values, odd))
     assert np.isnan(usual[:, :, 0]).all() and np.isfinite(usual[:, :, 1:]).mean() > 0.9
     assert np.nanmean(strange[:, :, 70]) > np.nanmean(usual[:, :, 70]) + 0.5
+
+
+def test_sampled_paths_go_on_as_the_series_might(trained: FlowgenEncoder) -> None:
+    values = waves(3, steps=120, seed=8)
+    paths = sampled_paths(trained, values, np.zeros(3, np.int64), HOUR_NS, 24, 20, np.random.default_rng(0))
+    assert paths.shape == (3, 20, 2, 24) and (paths >= 0).all() and np.isfinite(paths).all()
+    usual = np.nanmean(values, axis=2)
+    assert (np.abs(np.log(paths.mean(axis=(1, 3)) / usual)) < 0.5).all()
+    assert (paths[:, 0] != paths[:, 1]).any()
+    again = sampled_paths(trained, values, np.zeros(3, np.int64), HOUR_NS, 24, 20, np.random.default_rng(0))
+    np.testing.assert_array_equal(again, paths)
+    with pytest.raises(ModelError, match="48 steps cannot be drawn"):
+        sampled_paths(trained, values, np.zeros(3, np.int64), HOUR_NS, 48, 1, np.random.default_rng(0))
 
 
 def test_it_keeps_the_promises_of_an_encoder(encoder: FlowgenEncoder) -> None:

@@ -20,7 +20,7 @@ from flowlore.tasks.forecast.outlook import outlook
 from flowlore.tasks.forecast.scores import scores_at
 
 HOUR_NS = 3_600_000_000_000
-SMALL = FlowgenSettings(size="small", context=48, bins=16, farthest=24)
+SMALL = FlowgenSettings(size="small", context=48, bins=16, farthest=24, least_windows=1)
 SHORT = TrainingSettings(epochs=1, batch_rows=8, learning_rate=3e-3)
 
 

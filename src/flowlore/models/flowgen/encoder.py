@@ -17,6 +17,7 @@ from ...settings import settings_from, settings_values
 from ..encoder import Floats, State, Unit
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, train
+from .disturbances import disturbed
 from .inputs import Inputs, Window, inputs_of, window
 from .network import QUANTILES, Network, initialise
 from .representation import Bins, Values, scales_of
@@ -25,11 +26,12 @@ from .settings import SHAPES, FlowgenSettings
 FORMAT = 1
 DEFAULTS = FlowgenSettings()
 TRAINING = TrainingSettings(
-    epochs=6, batch_rows=16, learning_rate=2e-3, weight_decay=0.05, warm_up=0.1, largest_gradient=1.0
+    epochs=3, batch_rows=16, learning_rate=2e-3, weight_decay=0.05, warm_up=0.1, largest_gradient=1.0
 )
 WARM_STEPS = 32  # of a window: too little is known there to be judged
 SERIES_AT_ONCE = 32
 HOUR_NS = 3_600_000_000_000
+ENOUGH_WEEKS_NS = 21 * 24 * HOUR_NS  # a weekend seen once or twice would only be learnt by heart
 Starts = npt.NDArray[np.int64]
 
 
@@ -44,6 +46,7 @@ class FlowgenEncoder:
         self.step_ns = 0
         self.bins: Bins | None = None
         self.network: Network | None = None
+        self.has_weekdays = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -109,7 +112,12 @@ class FlowgenEncoder:
         self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
         self.network = self._empty_network()
         initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        network, inputs = self.network, inputs_of(values, scales, self.bins, starts_ns, step_ns)
+        if self.settings.disturbed:
+            chosen = rng.permutation(len(values))[: round(len(values) * self.settings.disturbed)]
+            values = np.concatenate([values, disturbed(values[chosen], rng)])
+            scales, starts_ns = np.concatenate([scales, scales[chosen]]), np.concatenate([starts_ns, starts_ns[chosen]])
+        self.has_weekdays = values.shape[2] * step_ns >= ENOUGH_WEEKS_NS
+        network, inputs = self.network, self.inputs(values, starts_ns, step_ns, scales)
         heavy = torch.from_numpy(np.sqrt(scales / scales.mean(axis=0)).astype(np.float32))
         series, length = self._drawn_rows(scales, inputs.steps, rng), min(self.settings.context, inputs.steps)
         network.to(training.device)
@@ -121,16 +129,16 @@ class FlowgenEncoder:
 
         validate = None
         if validation is not None:
-            kept = inputs_of(validation[0], scales_of(validation[0]), self.bins, validation[1], step_ns)
+            kept = self.inputs(validation[0], validation[1], step_ns)
 
             def validate() -> float:
                 span = min(self.settings.context, kept.steps)
-                even = torch.ones_like(kept.log_scales)
+                even = torch.ones(scales_of(validation[0]).shape)
                 parts = [
                     float(self._loss(kept, part, torch.zeros_like(part), span, even, None)) * len(part)
-                    for part in _portions(len(kept.log_scales))
+                    for part in _portions(len(kept))
                 ]
-                return sum(parts) / len(kept.log_scales)
+                return sum(parts) / len(kept)
 
         report = train(network, loss, len(series), training, rng, validate=validate, place=place, progress=progress)
         network.to("cpu").eval()
@@ -157,7 +165,8 @@ class FlowgenEncoder:
         """What the network sees of values [series, features, steps]; scales are those of the values where not given."""
         if self.bins is None:
             raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
-        return inputs_of(values, scales_of(values) if scales is None else scales, self.bins, starts_ns, step_ns)
+        scales = scales_of(values) if scales is None else scales
+        return inputs_of(values, scales, self.bins, starts_ns, step_ns, has_weekdays=self.has_weekdays)
 
     def quantiles(self, inputs: Inputs, last_steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """[series, features, last_steps, horizons, QUANTILES] in units of the scales, after each of these steps.
@@ -166,9 +175,7 @@ class FlowgenEncoder:
         """
         network = self._made()
         context, features = min(self.settings.context, inputs.steps), len(self.features)
-        out = np.empty(
-            (len(inputs.log_scales), features, len(last_steps), len(self.horizons), len(QUANTILES)), np.float32
-        )
+        out = np.empty((len(inputs), features, len(last_steps), len(self.horizons), len(QUANTILES)), np.float32)
         done = 0
         with torch.inference_mode():
             while done < len(last_steps):
@@ -176,7 +183,7 @@ class FlowgenEncoder:
                 begin = min(begin, inputs.steps - context)
                 chosen = last_steps[done : np.searchsorted(last_steps, begin + context)]
                 at = torch.from_numpy(chosen - begin)
-                for rows in _portions(len(inputs.log_scales)):
+                for rows in _portions(len(inputs)):
                     seen = window(inputs, rows, torch.full_like(rows, begin), context, self.horizons)
                     said = network.forecasts(network.states(seen), seen)[:, at]
                     out[rows.numpy(), :, done : done + len(chosen)] = said.permute(0, 2, 1, 3, 4).numpy()
@@ -187,12 +194,12 @@ class FlowgenEncoder:
         """How unlikely each step was after those before it, in bits: [series, features, steps]; NaN where not told."""
         network = self._made()
         context = min(self.settings.context, inputs.steps)
-        out = np.full((len(inputs.log_scales), len(self.features), inputs.steps), np.nan)
+        out = np.full((len(inputs), len(self.features), inputs.steps), np.nan)
         begins = sorted({*range(0, max(inputs.steps - context, 0), -(-context // 2)), max(inputs.steps - context, 0)})
         with torch.inference_mode():
             for begin in begins:
                 skipped = 0 if begin == 0 else context // 2 - 1
-                for rows in _portions(len(inputs.log_scales)):
+                for rows in _portions(len(inputs)):
                     seen = window(inputs, rows, torch.full_like(rows, begin), context, self.horizons[:1])
                     logits = network.next_logits(network.states(seen), seen.tokens_BTF)[:, :-1]
                     came = seen.tokens_BTF[:, 1:]
@@ -215,6 +222,7 @@ class FlowgenEncoder:
             "settings": settings_values(self.settings),
             "features": list(self.features),
             "step_ns": self.step_ns,
+            "has_weekdays": self.has_weekdays,
             "bins": self.bins.state(),
         }
 
@@ -228,6 +236,7 @@ class FlowgenEncoder:
         try:
             encoder = cls(settings_from(FlowgenSettings, values["settings"]))
             encoder.features, encoder.step_ns = tuple(values["features"]), int(values["step_ns"])
+            encoder.has_weekdays = bool(values["has_weekdays"])
             encoder.bins = Bins.from_state(values["bins"])
             encoder.network = encoder._empty_network()
             encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
@@ -278,7 +287,7 @@ class FlowgenEncoder:
     def _drawn_rows(self, scales: Values, steps: int, rng: np.random.Generator) -> torch.Tensor:
         """Series of the windows of an epoch, as many as cover the time once; large ones come more often."""
         size = np.sqrt(scales / scales.mean(axis=0)).mean(axis=1)
-        count = len(scales) * max(1, -(-steps // self.settings.context))
+        count = max(len(scales) * -(-steps // self.settings.context), self.settings.least_windows)
         return torch.from_numpy(rng.choice(len(scales), count, p=size / size.sum()))
 
     def _made(self) -> Network:

@@ -14,10 +14,11 @@ from .representation import Bins, Values
 WEIGHTS = (0.5, 0.2, 0.05, 0.01)  # of the exponentially weighted means beside the last value
 SMOOTH = 1 + WEIGHTS.index(0.2)  # the one that stands for the level of a step a day ago
 CANDIDATES = 1 + len(WEIGHTS) + 2
-NUMBERS = 7  # of each feature and step
+NUMBERS = 8  # of each feature and step
+MOST_GROWTH = 2.0  # by which a day ago says that a level will rise or fall
 CALENDAR = 8
 HOUR_NS, DAY_NS = 3_600_000_000_000, 86_400_000_000_000
-LEAST_SPREAD = 0.01  # of a scale
+FIRST_CHANGE, LEAST_SPREAD = 0.2, 0.01  # of a scale
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,48 +29,81 @@ class Inputs:
     spread: Tensor  # mean change from step to step
     tokens: Tensor
     is_known: Tensor
-    log_scales: Tensor  # [series, features]
     starts_ns: Tensor  # [series]
     step_ns: int
     season: int  # steps of a day, or of a week of days; 0 is none
+    has_weekdays: bool  # whether the weekend is told
 
     @property
     def steps(self) -> int:
         return int(self.levels.shape[2])
 
+    def __len__(self) -> int:
+        return int(self.levels.shape[0])
 
-def inputs_of(values: Values, scales: Values, bins: Bins, starts_ns: npt.NDArray[np.int64], step_ns: int) -> Inputs:
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Motion:
+    """Where series are and how they have moved: [series, features, …]; each step gives the next."""
+
+    levels: Values  # the last value and its weighted means
+    change: Values
+    begun: npt.NDArray[np.bool_]
+
+    @classmethod
+    def at_rest(cls, series: int, features: int) -> Motion:
+        return cls(
+            levels=np.zeros((series, features, 1 + len(WEIGHTS))),
+            change=np.full((series, features), FIRST_CHANGE),
+            begun=np.zeros((series, features), np.bool_),
+        )
+
+    def moved(self, scaled: Values) -> Motion:
+        """After a step with these values; NaN leaves all as it was."""
+        known = ~np.isnan(scaled)
+        first = known & ~self.begun
+        before = self.levels[..., 0]
+        now = np.where(known, scaled, before)
+        step = np.where(known & ~first, np.abs(now - before) - self.change, 0.0)
+        means = self.levels[..., 1:]
+        moved = means + np.asarray(WEIGHTS) * (now[..., None] - means)
+        means = np.where(first[..., None], now[..., None], np.where(known[..., None], moved, means))
+        return Motion(
+            levels=np.concatenate([now[..., None], means], axis=-1),
+            change=self.change + 0.1 * step,
+            begun=self.begun | known,
+        )
+
+
+def inputs_of(
+    values: Values,
+    scales: Values,
+    bins: Bins,
+    starts_ns: npt.NDArray[np.int64],
+    step_ns: int,
+    *,
+    has_weekdays: bool = True,
+) -> Inputs:
     """From values [series, features, steps]; NaN is unknown. Each step sees only itself and what came before."""
     scaled = values / scales[:, :, None]
     is_known = ~np.isnan(scaled)
-    held = np.empty(scaled.shape, np.float32)
     levels = np.empty((*scaled.shape, 1 + len(WEIGHTS)), np.float32)
     spread = np.empty(scaled.shape, np.float32)
-    now = np.zeros(scaled.shape[:2])
-    means = [np.zeros(scaled.shape[:2]) for _ in WEIGHTS]
-    change = np.full(scaled.shape[:2], 0.2)
-    begun = np.zeros(scaled.shape[:2], np.bool_)
+    motion = Motion.at_rest(scaled.shape[0], scaled.shape[1])
     for step in range(scaled.shape[2]):
-        before, known = now, is_known[:, :, step]
-        now = np.where(known, scaled[:, :, step], before)
-        first = known & ~begun
-        begun |= known
-        change = np.where(first, change, change + 0.1 * (np.abs(now - before) - change) * known)
-        held[:, :, step] = levels[:, :, step, 0] = now
-        for place, weight in enumerate(WEIGHTS):
-            means[place] = np.where(first, now, means[place] + weight * (now - means[place]))
-            levels[:, :, step, 1 + place] = means[place]
-        spread[:, :, step] = change + LEAST_SPREAD
+        motion = motion.moved(scaled[:, :, step])
+        levels[:, :, step] = motion.levels
+        spread[:, :, step] = motion.change + LEAST_SPREAD
     season = next((span // step_ns for span in (DAY_NS, 7 * DAY_NS) if step_ns < span and span % step_ns == 0), 0)
     return Inputs(
         levels=torch.from_numpy(levels),
         spread=torch.from_numpy(spread),
         tokens=torch.from_numpy(bins.tokens(scaled)),
         is_known=torch.from_numpy(is_known),
-        log_scales=torch.from_numpy(np.log(scales).astype(np.float32)),
         starts_ns=torch.from_numpy(starts_ns.astype(np.int64)),
         step_ns=step_ns,
         season=season,
+        has_weekdays=has_weekdays,
     )
 
 
@@ -93,7 +127,7 @@ def window(inputs: Inputs, series: Tensor, begins: Tensor, length: int, horizons
     known = _steps(inputs.is_known, series, at)
     logs = torch.log1p(10 * levels) / 2
     before = torch.log1p(10 * _steps(inputs.levels, series, (at - 1).clamp(min=0))[..., 0]) / 2
-    size = inputs.log_scales[series][:, None, :].expand(-1, length, -1) / 8
+    ago, onward = _a_day_ago(inputs, levels, series, at, horizons)
     numbers = torch.stack(
         [
             logs[..., 0],
@@ -102,7 +136,8 @@ def window(inputs: Inputs, series: Tensor, begins: Tensor, length: int, horizons
             (levels[..., 0] == 0).float(),
             logs[..., 3],
             known.float(),
-            size,
+            ago,
+            onward,
         ],
         dim=-1,
     )
@@ -122,23 +157,38 @@ def _steps(held: Tensor, series: Tensor, at: Tensor) -> Tensor:
 
 def _candidates(inputs: Inputs, levels: Tensor, series: Tensor, at: Tensor, horizons: tuple[int, ...]) -> Tensor:
     """Simple forecasts of each horizon: the last value and its means, the level a day before the target, and the
-    level now moved as it moved a day ago. Where there was no day before, the level now stands in."""
+    level now times what it grew by a day ago. Where there was no day before, the level now stands in."""
     now = levels[..., SMOOTH]
     out = []
     for horizon in horizons:
-        then, then_target = at - inputs.season, at + horizon - inputs.season * (-(-horizon // max(inputs.season, 1)))
-        has = (inputs.season > 0) & (then >= 0) & (then_target >= 0)
-        target = _steps(inputs.levels, series, then_target.clamp(min=0))[..., SMOOTH]
-        origin = _steps(inputs.levels, series, then.clamp(min=0))[..., SMOOTH]
-        target = torch.where(has[..., None], target, now)
-        moved = torch.where(has[..., None], (now + target - origin).clamp(min=0), now)
-        out.append(torch.cat([levels, target[..., None], moved[..., None]], dim=-1))
+        target, origin = _day_levels(inputs, now, series, at, horizon)
+        growth = ((target + LEAST_SPREAD) / (origin + LEAST_SPREAD)).clamp(1 / MOST_GROWTH, MOST_GROWTH)
+        out.append(torch.cat([levels, target[..., None], (now * growth)[..., None]], dim=-1))
     return torch.stack(out, dim=3)
+
+
+def _a_day_ago(
+    inputs: Inputs, levels: Tensor, series: Tensor, at: Tensor, horizons: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """How the level a day ago was beside that of now, and how it went on: whether the day before can be trusted."""
+    now = levels[..., SMOOTH]
+    target, origin = _day_levels(inputs, now, series, at, horizons[len(horizons) // 2])
+    after, before, level = (torch.log1p(10 * one) / 2 for one in (target, origin, now))
+    return before - level, after - before
+
+
+def _day_levels(inputs: Inputs, now: Tensor, series: Tensor, at: Tensor, horizon: int) -> tuple[Tensor, Tensor]:
+    """Levels a day before the target (two, where a day reaches not so far) and a day before now; else that of now."""
+    then, then_target = at - inputs.season, at + horizon - inputs.season * (-(-horizon // max(inputs.season, 1)))
+    has = ((then >= 0) & (then_target >= 0))[..., None] & (inputs.season > 0)
+    target = _steps(inputs.levels, series, then_target.clamp(0, inputs.steps - 1))[..., SMOOTH]
+    origin = _steps(inputs.levels, series, then.clamp(min=0))[..., SMOOTH]
+    return torch.where(has, target, now), torch.where(has, origin, now)
 
 
 def _calendar(inputs: Inputs, series: Tensor, at: Tensor) -> Tensor:
     times = inputs.starts_ns[series][:, None] + at * inputs.step_ns
     turn = (times % DAY_NS).double() * (2 * np.pi / DAY_NS)
-    weekday = (times // DAY_NS + 3) % 7
+    weekday = (times // DAY_NS + 3) % 7 if inputs.has_weekdays else torch.zeros_like(times)
     waves = [wave(times_a_day * turn) for times_a_day in (1, 2, 3) for wave in (torch.sin, torch.cos)]
     return torch.stack([*waves, (weekday == 5).double(), (weekday == 6).double()], dim=-1).float()

@@ -26,6 +26,11 @@ class FlowgenSettings(Settings):
         0.1, "share of features hidden while training, so that it works without them", minimum=0, maximum=0.9
     )
     dropout: float = setting(0.1, "share of numbers dropped within layers while training", minimum=0, maximum=0.9)
+    disturbed: float = setting(
+        0.5, "copies of series with outages and shifts of level that it learns from beside them, a share", minimum=0,
+        maximum=1,
+    )  # fmt: skip
+    least_windows: int = setting(2048, "windows that an epoch has at least, however little there is", minimum=1)
     likelihood: float = setting(0.05, "weight of the next step's likelihood beside the forecasts' error", minimum=0)
 
     @property

@@ -1,0 +1,86 @@
+"""`flowlore detect`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from . import learning, options, rates
+
+
+def detect(
+    inputs: learning.Flowed,
+    by: rates.By = "host",
+    step: rates.Step = None,
+    learn: Annotated[
+        float,
+        typer.Option("--learn", metavar="SHARE", min=0.05, max=0.95, help="First part of the time, without attacks."),
+    ] = 0.5,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option("--false-alarms", metavar="N", min=0.001, help="A day, over all hosts together; 1 unless set."),
+    ] = None,
+    where: options.Where = None,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Find hosts that are flooded, by rates far above what they were.
+
+    \b
+    flowlore detect exports/ --step 10s
+    flowlore detect rates.parquet --false-alarms 0.2
+    """
+    from dataclasses import replace
+
+    from ..tasks.ddos.alarms import detect as find
+    from .seriesinputs import read_rates
+    from .text import print_json
+
+    settings = options.resolved(config, set)
+    chosen = settings.detection
+    if false_alarms is not None:
+        chosen = replace(chosen, false_alarms_a_day=false_alarms)
+    found = find(read_rates(inputs, settings, by=by, step=step, default_step="10s", where=where), chosen, learn=learn)
+    if json:
+        print_json(
+            {
+                "alarms": [alarm.as_json() for alarm in found.alarms],
+                "threshold": found.threshold,
+                "hosts": found.hosts,
+                "examined_days": found.examined_days,
+                "false_alarms_a_day": chosen.false_alarms_a_day,
+                "notes": dict(found.notes),
+            }
+        )
+        return
+    _print(found, chosen.false_alarms_a_day)
+
+
+def _print(found: Any, allowed: float) -> None:
+    from ..flows.summary import instant_text
+    from .text import print_table
+
+    print(
+        f"{found.hosts:,} hosts, examined from {instant_text(found.examined_from_ns)[:19]} UTC "
+        f"({found.examined_days:.3g} days); threshold {found.threshold:.1f} for {allowed:g} false alarms a day"
+    )
+    if not found.alarms:
+        print("no alarm")
+        return
+    rows = [
+        [
+            alarm.host,
+            instant_text(alarm.begin_ns)[:19],
+            f"{(alarm.end_ns - alarm.begin_ns) / 1e9:,.0f} s",
+            alarm.kind,
+            f"{alarm.packets_per_s:,.0f}",
+            f"{alarm.bits_per_s / 1e6:,.1f}",
+            f"{alarm.peers:,}",
+            f"{alarm.score:.1f}",
+        ]
+        for alarm in found.alarms
+    ]
+    headings = ["host", "since (UTC)", "lasted", "kind", "packets/s", "Mbit/s", "peers", "score"]
+    print_table(headings, rows, numbers=(2, 4, 5, 6, 7))
