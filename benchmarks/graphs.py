@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def learning(rows: int, turns: int, threads: int) -> dict[str, Any]:
         settings = GraphEncoderSettings(kind=kind)
         encoder = GraphEncoder(settings)
         encoder.prepare([flows], np.random.default_rng(0))
-        embedding = _best(lambda encoder=encoder: encoder.embed(flows), turns)  # type: ignore[misc]
+        embedding = _best(partial(encoder.embed, flows), turns)
         training = TrainingSettings(batch_rows=1, epochs=1)
         report = max(
             (GraphEncoder(settings).fit([flows], np.random.default_rng(0), training=training) for _ in range(turns)),

@@ -90,7 +90,7 @@ def _said(report: HostReport) -> dict[str, str]:
 
     said = {}
     for one in report.verdicts[:MARKED]:
-        if one.label is not None and one.label.lower() in ORDINARY:
+        if one.label is not None and one.label.lower().partition("/")[0] in ORDINARY:
             continue
         named = f"{one.label} ({one.confidence or 0:.2f} sure), " if one.label is not None else ""
         said[one.host] = f"{named}surprise {one.surprise:.2f}"

@@ -44,11 +44,12 @@ def hosts(
     flowlore hosts campus-5shot capture.pcap --host 10.0.0.7
     """
     learning.require_extra()
-    from ..tasks.hosts import host_verdicts
+    from ..tasks.hosts import check_windows, host_verdicts
     from ..tasks.predictor import load
 
-    predictor = load(bundle)
-    table = learning.read_flows(flows, options.resolved(config, set), where=where)
+    predictor, settings = load(bundle), options.resolved(config, set)
+    check_windows(predictor, settings.graph.windows)
+    table = learning.read_flows(flows, settings, where=where)
     report = host_verdicts(predictor, table, ordinary=ordinary, explained=_everyone(host) or top)
     shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
     if output:

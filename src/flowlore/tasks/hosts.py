@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ from .raw import numbers, starts_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from ..features.graphs.settings import GraphSettings
 
 ORDINARY = ("benign", "normal", "background", "ordinary")
 DECIDING_FLOWS = 3
@@ -105,7 +107,8 @@ def host_verdicts(
 ) -> HostReport:
     """Every host of the flows; the first `explained` of them with their reasons.
 
-    `ordinary` names the classes that are no news; left out, those of the bundle called benign, normal, background.
+    `ordinary` names the classes that are no news; left out, those of the bundle called benign, normal, background, also
+    with a detail after a slash.
     """
     from ..features.extract import extract
 
@@ -139,6 +142,22 @@ def host_verdicts(
     return HostReport(
         verdicts=verdicts, vectors=tally.means(hosts.keys[order]), surprise=surprise, counts=dict(embedder.counts)
     )
+
+
+def check_windows(predictor: Predictor, windows: GraphSettings) -> None:
+    """Refuse windows that were asked for and are not those of the bundle."""
+    from ..features.graphs.settings import GraphSettings
+
+    trained = getattr(getattr(predictor.encoder, "settings", None), "windows", windows)
+    if windows not in (GraphSettings(), trained):
+        differing = next(
+            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(trained, one.name)
+        )
+        raise BundleError(
+            f"hosts: bundle `{predictor.name or predictor.model}` was trained with `{differing}` "
+            f"{getattr(trained, differing)}, and {getattr(windows, differing)} was asked for",
+            hint=f"leave the setting out, or train anew: `flowlore pretrain graph … --set graph.windows.{differing}=…`",
+        )
 
 
 class _HostVectors:
@@ -186,7 +205,11 @@ class _Told:
                 raise TaskError(
                     f"hosts: the bundle knows no class `{unknown[0]}`", hint=f"it knows {', '.join(self.classes)}"
                 )
-            self.ordinary = [place for place, name in enumerate(self.classes) if name.lower() in wanted]
+            self.ordinary = [
+                place
+                for place, name in enumerate(self.classes)
+                if {name.lower(), name.lower().partition("/")[0]} & set(wanted)
+            ]
 
     def confidences(self, vectors: Floats) -> npt.NDArray[np.float64]:
         assert self.predictor.head is not None and self.predictor.calibration is not None
@@ -253,9 +276,9 @@ class _Hosts:
             is_source = bool((roles == 0).any())
             sure = confidence if confidence is not None and is_news and told.ordinary else 0.0
             ranks.append((is_news, is_news and is_source, sure, surprise))
-            answers = (
-                Counter(told.classes[place] for place in told.sure[deciding].argmax(axis=1)) if told.classes else {}
-            )
+            answers: Counter[str] = Counter()
+            if told.classes:
+                answers.update(told.classes[place] for place in told.sure[deciding].argmax(axis=1).tolist())
             partners = np.where(roles == 0, self.codes[rows, 1], self.codes[rows, 0])
             found.append(
                 HostVerdict(
@@ -270,7 +293,7 @@ class _Hosts:
                     windows=int(self._window_counts[code]),
                     first_ns=int(self.starts[rows].min()),
                     last_ns=int(self.starts[rows].max()),
-                    labels=dict(Counter(answers).most_common()),
+                    labels=dict(answers.most_common()),
                 )
             )
         order = np.array(sorted(range(len(found)), key=lambda code: ranks[code], reverse=True), np.int64)
@@ -278,8 +301,6 @@ class _Hosts:
 
     def explained(self, code: int, verdict: HostVerdict, told: _Told, batch: Any) -> HostVerdict:
         """The same verdict with the flows, partners and windows that decided it."""
-        from dataclasses import replace
-
         rows, roles = self.rows(code)
         deciding = self._deciding(rows, roles)
         role_of = dict(zip(rows.tolist(), roles.tolist(), strict=True))

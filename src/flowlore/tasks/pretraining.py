@@ -6,6 +6,7 @@ import inspect
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,8 @@ def pretrain(
     make = MODELS.load(model)
     encoder = make() if settings is None else make(settings)
     features = features or getattr(encoder, "features", None) or FeatureSettings()
+    if any(need.startswith("graph.") for need in encoder.needs):
+        features = replace(features, graph=True)
     if hold_out:
         flows = taken(flows, split_by_time(starts_ns(flows), test_share=hold_out).train)
     if len(flows) < FEWEST_FLOWS:

@@ -42,6 +42,13 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert "no flow has the host" in capsys.readouterr().err
 
 
+def test_windows_are_those_of_the_bundle(office: Path, capsys: pytest.CaptureFixture) -> None:
+    asked = ["hosts", str(office), str(DEMO_CAPTURE), "--set"]
+    assert run([*asked, "graph.windows.window_s=10"]) == 2
+    assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
+    assert run([*asked, "graph.windows.window_s=5"]) == 0
+
+
 def test_flows_are_embedded_and_answered_by_windows(
     office: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -252,6 +252,12 @@ def test_nothing_to_learn_from() -> None:
         GraphEncoder().embed(traffic(3))
 
 
+def test_a_constant_is_no_address() -> None:
+    flows = with_numbers(flows_between([(7, 7)] * 30, [1.0] * 30), np.ones((30, QUANTITIES), np.float32))
+    with pytest.raises(ModelError, match="all 30 flows have the same host at both ends"):
+        GraphEncoder().fit([flows], np.random.default_rng(0))
+
+
 def test_a_foreign_or_damaged_state() -> None:
     arrays, values = untrained().state()
     with pytest.raises(ModelError, match="written in format 99"):

@@ -103,6 +103,6 @@ def test_the_page_is_whole_in_itself_and_no_name_escapes() -> None:
 
 def test_the_tables_tell_it_without_a_script() -> None:
     page = graph_page(host_graph(flows(CHAIN), middle="a"), "captured")
-    assert "around a: 5 of 7 hosts" in page.replace("around a: 4 of 7 hosts", "around a: 5 of 7 hosts")
+    assert "around a: 4 of 7 hosts" in page
     assert "<td>b</td>" in page
     assert "<noscript>" in page

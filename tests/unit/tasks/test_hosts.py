@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flowlore.errors import BundleError, InputError, TaskError
+from flowlore.features.settings import FeatureSettings
 from flowlore.flows.schema import flow_batch
 from flowlore.flows.table import Flows
 from flowlore.models.graph.settings import GraphEncoderSettings
@@ -176,3 +177,11 @@ def test_a_saved_bundle_gives_the_same_verdicts(tmp_path) -> None:
     assert [replace(one, reasons=()) for one in verdicts] == [
         replace(one, reasons=()) for one in host_verdicts(taught(), network()).verdicts
     ]
+
+
+def test_the_graph_is_seen_whatever_features_are_asked_for() -> None:
+    settings = GraphEncoderSettings(width=8, training_flows=64)
+    made = pretrain(
+        "graph", network(60), rng=np.random.default_rng(0), features=FeatureSettings(series=False), settings=settings
+    )
+    assert made.features.graph and not made.features.series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,7 +30,7 @@ from .surprise import levels_of, surprise_parts
 FORMAT = 1
 FLOWS_FOR_SURPRISE = 20_000
 DEFAULTS = GraphEncoderSettings()
-TRAINING = TrainingSettings(batch_rows=1, epochs=20, learning_rate=1e-3)
+TRAINING = TrainingSettings(epochs=20, learning_rate=1e-3)
 
 
 class GraphEncoder:
@@ -72,18 +73,22 @@ class GraphEncoder:
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> TrainingReport:
-        """Learn from unlabelled flows; a row of training is a stretch of windows of `training_flows` flows."""
+        """Learn from unlabelled flows. A row of training is a stretch of windows of `training_flows` flows; a step
+        takes as many as hold `batch_rows` flows, one at least.
+        """
         flows = FeatureBatch.concat(batches) if batches else FeatureBatch(length=0, channels={}, present={})
         if not (flows.has("quantities") | flows.has("graph")).any():
             raise ModelError(
                 "models: no flow has anything that the graph network can learn from",
                 hint="give flows with counters, and with addresses or pseudonyms",
             )
+        _refuse_one_host(flows)
         self.prepare([flows], rng)
         pupil = self.made()
         rows = list(self._training_rows(flows))
         held_out = [row for batch in validation for row in self._training_rows(batch)]
         device = training.device
+        training = replace(training, batch_rows=max(1, training.batch_rows // self.settings.training_flows))
         pupil.to(device)
 
         def loss(chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -198,3 +203,13 @@ class GraphEncoder:
         with torch.device("meta"):
             pupil = Pupil(self.settings, numbers)
         return pupil.to_empty(device="cpu")
+
+
+def _refuse_one_host(flows: FeatureBatch) -> None:
+    """A column that is the same in every row is no address."""
+    placed = flows.has("graph")
+    if int(placed.sum()) > 1 and len(np.unique(flows.channels["graph.ends"][placed])) == 1:
+        raise ModelError(
+            f"models: all {int(placed.sum()):,} flows have the same host at both ends, so there is no graph",
+            hint="addresses or pseudonyms must tell hosts apart; a constant does not",
+        )

@@ -32,9 +32,10 @@ class Bags:
     def without(self, receiving: Tensor, sending: Tensor) -> Bags:
         """The bags without whole bags, and without these nodes in the others. Both are masks."""
         counts = torch.diff(self.starts, append=self.starts.new_tensor([len(self.places)]))
-        owner = torch.repeat_interleave(torch.arange(len(self.starts)), counts)
+        device = self.starts.device
+        owner = torch.repeat_interleave(torch.arange(len(self.starts), device=device), counts)
         stays = ~(receiving[owner] | sending[self.places])
-        left = torch.zeros(len(self.starts), dtype=torch.int32).index_add_(0, owner, stays.int())
+        left = torch.zeros(len(self.starts), dtype=torch.int32, device=device).index_add_(0, owner, stays.int())
         return Bags(starts=torch.cumsum(left, 0, dtype=torch.int32) - left, places=self.places[stays])
 
 
