@@ -82,17 +82,15 @@ def smooth_numbers() -> npt.NDArray[np.float32]:
     return out
 
 
-@compiled
 def size_words(sizes: Integers, direction: Integers) -> Integers:
-    """Words of signed sizes. `direction` (+1, -1, 0: no packet) tells whose an empty packet is.
+    """Words of signed sizes, in their shape. `direction` (+1, -1, 0: no packet) tells whose an empty packet is.
 
     >>> size_words(np.array([0, 1, 0, -1, 0], np.int32), np.array([1, 1, -1, -1, 0], np.int32)).tolist()
     [1, 2, 1516, 1517, 0]
     """
-    out = np.zeros(len(sizes), np.int32)
-    for place in range(len(sizes)):
-        out[place] = _size_word(sizes[place], direction[place])
-    return out
+    words = np.zeros(sizes.shape, np.int32)
+    _fill_size_words(np.asarray(sizes, np.int32).ravel(), np.asarray(direction, np.int32).ravel(), words.reshape(-1))
+    return words
 
 
 @compiled
@@ -115,6 +113,12 @@ def _channel(batch: FeatureBatch, name: str, packets: int) -> Integers:
     if values.shape[1] < packets:
         values = np.pad(values, ((0, 0), (0, packets - values.shape[1])))
     return np.ascontiguousarray(values[:, :packets], np.int32)
+
+
+@compiled
+def _fill_size_words(sizes: Integers, direction: Integers, out: Integers) -> None:
+    for place in range(min(len(sizes), len(direction), len(out))):
+        out[place] = _size_word(sizes[place], direction[place])
 
 
 @compiled

@@ -55,6 +55,8 @@ def test_every_size_up_to_the_largest_exact_one_has_a_word_of_its_own() -> None:
     sizes = np.arange(-EXACT_SIZES, EXACT_SIZES + 1, dtype=np.int32)
     words = size_words(sizes, np.where(sizes < 0, -1, 1).astype(np.int32))
     assert len(np.unique(words)) == len(sizes)
+    square = size_words(sizes[1:].reshape(-1, 2), np.sign(sizes[1:]).reshape(-1, 2))
+    assert square.shape == (len(sizes) // 2, 2) and square[0, 1] == words[2]
     extremes = np.array([65_535, -65_535, 2**31 - 1], np.int32)
     assert size_words(extremes, np.sign(extremes)).max() < SIZE_WORDS
 
