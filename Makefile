@@ -2,19 +2,20 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench docs lab setup clean help
+.PHONY: demo test check bench bundle docs lab setup clean help
 
 help:
-	@echo "make demo    meter a capture that ships with the package and show what is in it"
+	@echo "make demo    meter a capture that ships, learn from five labels a class, write a report"
 	@echo "make test    run every test"
 	@echo "make check   formatting, lint, types, generated pages"
 	@echo "make bench   measure speed and memory"
 	@echo "make lab     play the laboratory's scenarios into build/lab (needs root)"
+	@echo "make bundle  train the packaged bundle anew on runs of the laboratory in build/lab"
 	@echo "make docs    write the generated reference pages again"
 	@echo "make clean   remove the virtual environment and caches"
 
 demo: $(READY)
-	@$(BIN)/flowlore demo
+	@$(BIN)/flowlore demo --output build/demo --overwrite
 
 test: $(READY)
 	@scripts/test
@@ -27,6 +28,9 @@ bench: $(READY)
 
 lab: $(READY)
 	@scripts/lab
+
+bundle: $(READY)
+	@scripts/make_bundle
 
 docs: $(READY)
 	@scripts/docs

@@ -91,3 +91,14 @@ def _addresses(frame: bytes) -> list[ipaddress.IPv4Address | ipaddress.IPv6Addre
 
 def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return address.is_link_local or address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255"
+
+
+def test_the_laboratory_run_is_small_and_every_flow_of_it_is_labelled() -> None:
+    import flowlore
+
+    assert sum((DEMO / name).stat().st_size for name in ("laboratory.pcapng.zst", "laboratory.csv")) < 2_000_000
+    flows, report = flowlore.annotate(flowlore.read(str(DEMO / "laboratory.pcapng.zst")), str(DEMO / "laboratory.csv"))
+    assert report.unlabelled == 0 and len(flows) > 1000
+    assert {"web", "video", "port-scan", "ssh-guessing", "beacon"} <= set(report.by_label)
+    names = set(flows.to_polars()["server_name"].drop_nulls())
+    assert names and all(name.endswith(".example") for name in names), names

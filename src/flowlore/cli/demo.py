@@ -1,68 +1,159 @@
 """`flowlore demo`."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import options
 
+if TYPE_CHECKING:
+    from ..flows.table import Flows
+    from ..pages.inspection import Inspection
+    from ..tasks.learning_report import LearningReport
+
 DEMO = Path(__file__).resolve().parent.parent / "data" / "demo"
-DEMO_CAPTURE = DEMO / "office.pcapng"
+DEMO_CAPTURE = DEMO / "office.pcapng"  # many protocols, nothing else
+LABELLED_CAPTURE = DEMO / "laboratory.pcapng.zst"
+LABELS = DEMO / "laboratory.csv"
+BUNDLE = "laboratory"
+SHOTS = 5
 
 
 def demo(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Also write flows.parquet and inspect.html here."),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Also write flows.parquet and pages with pictures here."),
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Meter a capture that ships with the package.
+    """Meter a capture that ships with the package, learn from five labels a class, and say how well that went.
 
-    It needs no network, and shows what is in the capture.
+    It needs no network, no root and no data of yours. With `--output` the flows, an inspection and the report of
+    learning are written, as pages to look at.
     """
     import time
-    from contextlib import suppress
 
-    from ..flows.place import FileInTheMaking, output_errors
-    from ..pages.inspect_page import inspect_page
     from ..pages.inspection import Inspector
     from ..sources.reading import read
-    from .inspection import print_inspection
+    from ..tasks.extra import missing_packages
     from .metering import report
     from .text import print_json
 
     began = time.perf_counter()
-    flows = read(DEMO_CAPTURE)
-    seconds = time.perf_counter() - began
+    flows = read(LABELLED_CAPTURE)
+    metering_s = time.perf_counter() - began
     inspector = Inspector()
     inspector.add(flows.to_arrow())
     found = inspector.finish(flows.account)
     if output is not None:
-        is_new = not output.exists()
-        try:
-            with output_errors(str(output)):
-                output.mkdir(parents=True, exist_ok=True)
-            flows.write(output / "flows.parquet", overwrite=overwrite)
-            page = FileInTheMaking(output / "inspect.html", overwrite=overwrite)
-            try:
-                with output_errors(page.path):
-                    page.stream.write(inspect_page(found, DEMO_CAPTURE.name).encode())
-                page.commit()
-            finally:
-                page.abort()
-        finally:
-            if is_new:
-                with suppress(OSError):
-                    output.rmdir()  # it goes only where nothing came to lie in it
+        _write(output, flows, found, overwrite=overwrite)
+    missing = missing_packages()
+    learnt = None if missing else _learn(flows)
+    if output is not None and learnt is not None:
+        _write_report(output, learnt, overwrite=overwrite)
+    seconds = time.perf_counter() - began
     if json:
-        print_json(report(flows.account, written=len(flows)) | {"seconds": round(seconds, 6)})
+        numbers = report(flows.account, written=len(flows)) | {"seconds": round(metering_s, 6)}
+        print_json(numbers | {"learning": None if learnt is None else learnt.as_json()})
         return
-    print("A small office for 39 seconds, made with real clients and servers; it ships with the package.\n")
+    _print(found, learnt, missing, seconds)
+    if output is not None:
+        print(f"\npages → {output / 'report.html' if learnt is not None else output / 'inspect.html'}")
+
+
+def _learn(flows: Flows) -> LearningReport:
+    from ..flows.annotate import annotate
+    from ..tasks.learning_report import learn_and_report
+    from ..tasks.predictor import load
+
+    labelled, _ = annotate(flows, LABELS)
+    _, learnt = learn_and_report(load(BUNDLE), labelled, shots=SHOTS, by="time", drop_small_classes=True)
+    return learnt
+
+
+def _write(output: Path, flows: Flows, found: Inspection, *, overwrite: bool) -> None:
+    from contextlib import suppress
+
+    from ..flows.place import output_errors
+    from ..pages.inspect_page import inspect_page
+
+    is_new = not output.exists()
+    try:
+        with output_errors(str(output)):
+            output.mkdir(parents=True, exist_ok=True)
+        flows.write(output / "flows.parquet", overwrite=overwrite)
+        with _page(output / "inspect.html", overwrite) as page:
+            page.write(inspect_page(found, LABELLED_CAPTURE.name).encode())
+    finally:
+        if is_new:
+            with suppress(OSError):
+                output.rmdir()  # it goes only where nothing came to lie in it
+
+
+def _write_report(output: Path, learnt: LearningReport, *, overwrite: bool) -> None:
+    from ..pages.learning_page import learning_page
+
+    lead = f"{LABELLED_CAPTURE.name}, a run of the laboratory; inspect.html shows what is in it"
+    with _page(output / "report.html", overwrite) as page:
+        page.write(learning_page(learnt, "Traffic named from five labels a class", lead).encode())
+
+
+@contextmanager
+def _page(path: Path, overwrite: bool) -> Iterator[Any]:
+    from ..flows.place import FileInTheMaking, output_errors
+
+    page = FileInTheMaking(path, overwrite=overwrite)
+    try:
+        with output_errors(page.path):
+            yield page.stream
+        page.commit()
+    finally:
+        page.abort()
+
+
+def _print(found: Inspection, learnt: LearningReport | None, missing: list[str], seconds: float) -> None:
+    from .inspection import print_inspection
+
+    print("A small firm for a minute and a half, played by real programs; it ships with the package.\n")
     print_inspection(found)
-    print(f"\n{len(flows):,} flows in {seconds:.2f} s. Next, with a capture of your own:")
-    print("  flowlore flows CAPTURE -o flows.parquet")
+    if learnt is None:
+        print(f"\nLearning needs packages that are not here ({', '.join(missing)}): pip install 'flowlore[learn]'")
+    else:
+        _print_learnt(learnt)
+    print(f"\n{seconds:.1f} s. Next, with captures of your own:")
     print("  flowlore inspect CAPTURE --html page.html")
+    print("  flowlore flows CAPTURE -o flows.parquet")
     print('  flowlore query "select server_name, count(*) from flows group by all" flows.parquet')
+    print(f"  flowlore map {BUNDLE} CAPTURE -o map.html")
+    print(f"  flowlore fit {BUNDLE} CAPTURE --labels labels.csv --shots 5 --split time -o mine")
+
+
+def _print_learnt(learnt: LearningReport) -> None:
+    from .text import print_table
+
+    examination = learnt.examination
+    print(
+        f"\nlearnt from {learnt.shots} labelled flows of each of {examination['classes']} classes; "
+        f"{examination['asked']:,} later flows asked:"
+    )
+    rows = [
+        [name, f"{sides['natural']['accuracy']:.3f}", f"{sides['natural']['macro_f1']:.3f}"]
+        for name, sides in sorted(
+            examination["scores"].items(), key=lambda item: -float(item[1]["natural"]["macro_f1"])
+        )
+    ]
+    words = {learnt.head: f"bundle `{BUNDLE}`"}
+    print_table(
+        ["method", "accuracy", "macro F1"], [[words.get(name, name), *row] for name, *row in rows], numbers=(1, 2)
+    )
+    print("\nwhat some answers rest on:")
+    for one in learnt.explanations[:4]:
+        parts = ", ".join(f"{part.what} {part.weight:+.1f}" for part in one.of_kind("modality")[:3])
+        packets = ", ".join(part.what for part in one.of_kind("packet")[:2])
+        print(f"  {one.label}: {parts}{f'; {packets}' if packets else ''}")

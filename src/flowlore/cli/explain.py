@@ -65,7 +65,7 @@ def explain(
             stack.callback(page.abort)
         table = learning.read_flows(flows, options.resolved(config, set), where=where, labels=labels)
         chosen = _chosen(predictor, table, flow_id or [], count, pick)
-        found = explained(predictor, chosen)
+        found = explained(predictor, chosen, most_of_each=5 if html is None else 64)
         if page is not None:
             lead = f"{len(found)} of {len(table):,} flows, named by bundle {bundle}"
             with output_errors(page.path):

@@ -92,10 +92,12 @@ def _series(row: Mapping[str, Any], one: Explanation) -> str:
     weights = {int(part.what.rpartition(" ")[2]) - 1: part for part in one.of_kind("packet")}
     step = (WIDTH - LEFT - 8) / max(len(sizes), 12)
     most, zero = max(*sizes, 100), REACH + 6
+    heaviest = max((abs(part.weight) for part in weights.values()), default=0.0) or 1.0
     marks = []
     for place, (size, direction) in enumerate(zip(sizes, directions, strict=True)):
         part = weights.get(place)
         kind = "idle" if part is None else "for" if part.weight > 0 else "against"
+        strength = 1.0 if part is None else 0.25 + 0.75 * abs(part.weight) / heaviest
         tall = max(2.0, REACH * float(np.sqrt(size / most)))
         y = zero - tall if direction >= 0 else zero
         worth = f", worth {part.weight:+.2f}" if part is not None else ""
@@ -103,7 +105,7 @@ def _series(row: Mapping[str, Any], one: Explanation) -> str:
         marks.append(
             f'<g><title>packet {place + 1}: {who}, {size:,} bytes{worth}</title><rect class="packet-{kind}" '
             f'x="{LEFT + place * step + 1:.1f}" y="{y:.1f}" width="{max(step - 2, 1.5):.1f}" height="{tall:.1f}" '
-            'rx="2"/></g>'
+            f'rx="2" fill-opacity="{strength:.2f}"/></g>'
         )
     axis = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - 8}" y1="{zero}" y2="{zero}"/>'
     words = (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..tasks.flow_map import Colouring, FlowMap
 
 NUMBERS = ("packets_fwd", "packets_rev", "bytes_fwd", "bytes_rev", "src_port", "dst_port", "protocol")
+MOST_CLUSTERS = 16
 LIST_NOTE = "None yet: click a flow, draw around some, or search."
 HELP = (
     "Drag to move, wheel or pinch to zoom, shift and drag to draw around flows, click for a list of what is there. "
@@ -32,15 +33,27 @@ HELP = (
 def map_page(flow_map: FlowMap, title: str) -> str:
     """The whole page."""
     lead = f"{flow_map.rule}, as bundle {flow_map.bundle} sees them"
-    return page(title, lead, [map_style(), tiles(_numbers(flow_map)), cards(map_cards(flow_map)), map_script(flow_map)])
+    return page(
+        title,
+        lead,
+        [
+            map_style(),
+            tiles(_numbers(flow_map)),
+            cards([*map_cards(flow_map), *map_notes(flow_map)]),
+            map_script(flow_map),
+        ],
+    )
 
 
 def map_cards(flow_map: FlowMap) -> Iterator[str]:
-    """The cards alone, for pages that hold more; they need `map_script` behind them and `map.css`."""
-    yield card(
-        "Map", _map(flow_map), aside="close together is alike; directions and empty room mean nothing", width="wide"
-    )
+    """The map and the flows chosen on it, for pages that hold more. They need `map_style`, and `map_script` behind."""
+    aside = "close together is alike; directions and empty room mean nothing"
+    yield card("Map", _map(flow_map), aside=aside, width="wide")
     yield card("Chosen flows", _chosen(), width="wide")
+
+
+def map_notes(flow_map: FlowMap) -> Iterator[str]:
+    """What stands below a map: its clusters, and how it was made."""
     if flow_map.clusters:
         yield card("Clusters, and what tells each from the rest", _clusters(flow_map), width="wide")
     yield card("How this map was made", _how(flow_map), width="wide")
@@ -128,8 +141,11 @@ def _clusters(flow_map: FlowMap) -> str:
             f"{one.number + 1}: " + ("; ".join(trait.words for trait in one.traits) or "nothing tells it apart"),
             count_words(one.flows),
         ]
-        for one in flow_map.clusters
+        for one in flow_map.clusters[:MOST_CLUSTERS]
     ]
+    left = flow_map.clusters[MOST_CLUSTERS:]
+    if left:
+        rows.append([f"and {len(left)} smaller ones", count_words(sum(one.flows for one in left))])
     return table(["cluster", "flows"], rows)
 
 

@@ -1,4 +1,4 @@
-"""The frame of every page: one file with its style inside, which needs neither network nor script."""
+"""The frame of every page: one file with its style inside, which needs no network, and no script to be read."""
 
 from collections.abc import Iterable
 from html import escape
@@ -6,12 +6,16 @@ from pathlib import Path
 
 from .. import __version__
 
+# A browser that keeps to this asks nobody for anything, whatever names in the page may try.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
 
 def page(title: str, lead: str, body: Iterable[str]) -> str:
     """A whole page. `title` and `lead` are text, `body` is HTML."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="generator" content="flowlore {__version__}">'
         f"<title>{escape(title)}</title><style>{style}</style></head><body><main>"

@@ -157,12 +157,6 @@ def test_inspect_says_when_there_are_no_exporters(capsys: pytest.CaptureFixture)
     assert "no exporters" in capsys.readouterr().out
 
 
-def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert run(["demo", "-o", str(tmp_path / "out")]) == 0
-    assert "play.video.example" in capsys.readouterr().out
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"flows.parquet", "inspect.html"}
-
-
 @pytest.mark.parametrize(
     ("text", "address"),
     [
