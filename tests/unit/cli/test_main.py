@@ -115,7 +115,8 @@ def test_ended_politely_no_file_stays(tmp_path: Path) -> None:
         time.sleep(0.05)
     meter.send_signal(signal.SIGTERM)
     said = meter.communicate(timeout=60)[1].decode()
-    assert meter.returncode == 130, said
+    # A shell shows 130 for both: Python ends by SIGINT where the interrupt met it inside an `eval`, as imports have.
+    assert meter.returncode in (130, -signal.SIGINT), said
     assert "interrupted" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowlore.cli.demo import DEMO, DEMO_CAPTURE
+from flowlore.cli.demo import DEMO
 from flowlore.errors import InputError
 from flowlore.studies.material import Places
 from flowlore.studies.materials.transfer import drift, laboratory_to_ndpi
@@ -15,10 +15,10 @@ from flowlore.tasks.raw import texts
 
 
 def run_folder(folder: Path, scenario: str) -> Path:
-    """The packaged capture as if `lab run` had made it."""
+    """The packaged capture of the laboratory as if `lab run` had made it."""
     (folder / "capture").mkdir(parents=True)
-    shutil.copyfile(DEMO_CAPTURE, folder / "capture" / "staff.pcapng")
-    shutil.copyfile(DEMO / "labels.csv", folder / "labels.csv")
+    shutil.copyfile(DEMO / "laboratory.pcapng.zst", folder / "capture" / "staff.pcapng.zst")
+    shutil.copyfile(DEMO / "laboratory.csv", folder / "labels.csv")
     (folder / "run.json").write_text(json.dumps({"scenario": {"name": scenario}}))
     return folder
 
@@ -30,7 +30,7 @@ def test_one_run_teaches_and_the_other_examines(tmp_path: Path) -> None:
     assert set(captures[found.split.train]) == {"office"}
     assert set(captures[found.split.test]) == {"drift"}
     labels = texts(found.flows, "label")
-    assert set(labels[found.split.train]) == set(labels[found.split.test]) > {"dns"}
+    assert set(labels[found.split.train]) == set(labels[found.split.test]) > {"dns", "web"}
 
 
 def test_a_run_that_is_missing_is_named(tmp_path: Path) -> None:
