@@ -1,7 +1,6 @@
 """What this machine can do: namespaces, traffic shaping, what the kernel tells about connections, and programs."""
 
 import ctypes
-import importlib.util
 import os
 import shutil
 import signal
@@ -178,8 +177,6 @@ def _must(result: int, words: str) -> None:
 
 
 def _has(program: Program) -> bool:
-    if shutil.which(program.name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/local/sbin"):
-        return True
-    if program.origin == "pypi":
-        return importlib.util.find_spec(program.name) is not None
-    return False
+    from .roles.programs import missing
+
+    return not missing([program])

@@ -339,14 +339,20 @@ class _Stage:
     def _as_names_are_asked(self, connections: list[Connection], resolvers: list[Place]) -> list[Connection]:
         """Programs ask the resolver before they connect: that is DNS, whatever the activity.
 
-        A server that changes its group for a visitor (smbd) asks too, and nobody else of a namespace can.
+        A server that changes its group (smbd for a visitor, dnsmasq) asks too, and nobody else of a namespace can. What
+        uses no service, such as a scan, asks for no names.
         """
         asked = {(address, place.port) for place in resolvers for address in place.addresses}
-        own = {part.instance for part in self.cast.parts if "dns" in part.role.uses}
+        wide = [place for place in self.places if place.service == "dns-wide"]
+        asked_by_servers = asked | {(address, place.port) for place in wide for address in place.addresses}
+        own = {part.instance for part in self.cast.parts if "dns" in part.role.uses or not part.role.uses}
 
         def seen(one: Connection) -> Connection:
             ends: Ends = one.translated_from or one.ends
-            if (ends.dst_ip, ends.dst_port) not in asked or (one.doing is not None and one.doing.instance in own):
+            to = (ends.dst_ip, ends.dst_port)
+            if to not in (asked_by_servers if one.doing is None else asked):
+                return one
+            if one.doing is not None and one.doing.instance in own:
                 return one
             return replace(one, doing=replace(one.doing or _somebody(one.node), application="dns"))
 

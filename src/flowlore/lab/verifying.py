@@ -37,8 +37,12 @@ _REQUESTS = tuple(
         (r"^PUT /upload/piece-", frozenset({"bulk-upload"})),
         (r"^PUT /upload/", frozenset({"web-upload"})),
         (r"^POST /login", frozenset({"web-guessing", "beacon"})),
+        (r"^GET /api\?since=", frozenset({"web-api"})),
+        (r"^GET /api\?\d+", frozenset({"http-flood"})),
         (r"^GET /api\b", frozenset({"web-api", "beacon", "http-flood"})),
         (r"^GET /(page|image)-\d+ ", _PAGES),
+        (r"^GET /films/", frozenset({"video"})),
+        (r"^GET /\?0\.\d+", frozenset({"slow-http"})),
     )
 )
 _SCANS = frozenset({"port-scan", "host-scan", "udp-scan", "spreading"})

@@ -107,18 +107,26 @@ def _flood_http(scene: Scene, rng: Random, budget: Budget) -> None:
 
 
 def _flood_dns(scene: Scene, rng: Random, budget: Budget) -> None:
-    """Questions for names that do not exist, in a random order, so that no cache helps."""
+    """Questions for names that do not exist, so that no cache helps, from one port or from ever new ones."""
     place = place_of(scene, rng, "dns")
     address = address_of(scene, rng, place)
+    of_one = rng.choice((1, 20, _MOST))
     hold_back(scene, rng, budget)
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        for _ in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        for turn in budget.actions_up_to(number(scene, rng, "count", _MOST, _MOST)):
             if not budget.spend(2):
                 return
+            if turn % of_one == of_one - 1:
+                opened.close()
+                opened = socket.socket(family, socket.SOCK_DGRAM)
             name = f"{rng.randbytes(rng.randint(4, 10)).hex()}.office.example"
             with suppress(OSError):
                 opened.sendto(dns_query(name, 1, rng), (address, place.port))
             wait(scene, rng, budget)
+    finally:
+        opened.close()
 
 
 def _reflect(scene: Scene, rng: Random, budget: Budget) -> None:

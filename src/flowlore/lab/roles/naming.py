@@ -22,7 +22,8 @@ _TYPES = {"A": 1, "AAAA": 28, "MX": 15, "TXT": 16}
 
 def _serve_resolver(scene: Scene, port: int) -> Sequence[str]:
     """Every name of every place; nothing else exists. The wide zone is asked of its authority."""
-    words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--group=root", "--no-daemon"]
+    words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--group=root"]
+    words.append("--log-facility=-")  # and not --no-daemon, in which one open TCP connection stops all others
     words += [f"--pid-file={scene.folder}/dnsmasq.pid", f"--port={port}", "--bind-interfaces", "--no-resolv"]
     words += ["--no-hosts", "--local=/example/", "--local=/lab/", "--cache-size=2000"]
     words += [f"--listen-address={address}" for address in scene.addresses]

@@ -55,6 +55,7 @@ def _guess_web(scene: Scene, rng: Random, budget: Budget) -> None:
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
     connection = connection_to(scene, place, name, address, 3.0)
+    of_one = rng.choice((1, 3, 10))
     try:
         for turn in budget.actions_up_to(number(scene, rng, "guesses", 10, 120)):
             if not budget.spend(20):
@@ -62,7 +63,7 @@ def _guess_web(scene: Scene, rng: Random, budget: Budget) -> None:
             body = f"user={rng.choice(_USERS)}&password=wrong-{rng.randrange(10**6)}"
             head = {"Host": name, "User-Agent": AGENTS[0], "Content-Type": "application/x-www-form-urlencoded"}
             ask(connection, "/login", head, body)
-            if turn % 10 == 9:
+            if turn % of_one == of_one - 1:
                 connection.close()
             wait(scene, rng, budget, 0.05)
     finally:
@@ -70,16 +71,19 @@ def _guess_web(scene: Scene, rng: Random, budget: Budget) -> None:
 
 
 def _probe_web(scene: Scene, rng: Random, budget: Budget) -> None:
-    """Hundreds of plain GETs for pages that do not exist: nothing but names in them."""
+    """Hundreds of plain GETs for pages that do not exist, nothing but names in them, some of them in one connection."""
     place = place_of(scene, rng, *SECURE, *PLAIN)
     name, address = look_up(scene, rng, place)
     connection = connection_to(scene, place, name, address, 3.0)
+    of_one = rng.choice((1, 5, 50))
     try:
-        for _ in budget.actions_up_to(number(scene, rng, "requests", 20, 300)):
-            if not budget.spend(8):
+        for turn in budget.actions_up_to(number(scene, rng, "requests", 20, 300)):
+            if not budget.spend(20 if turn % of_one == 0 else 8):
                 return
             path = "/".join(rng.choice(_PATHS) for _ in range(rng.randint(1, 3)))
             ask(connection, f"/{path}{rng.randrange(100)}", {"Host": name})
+            if turn % of_one == of_one - 1:
+                connection.close()
             wait(scene, rng, budget, 0.02)
     finally:
         connection.close()

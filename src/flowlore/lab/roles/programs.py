@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from types import FrameType
 from typing import Literal
@@ -18,7 +19,10 @@ from ..activity import Bounds as Bounds
 from ..activity import Kind, Program, Scene, commands_for
 from .budget import Budget
 
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/15/bin"
+# Debian keeps PostgreSQL apart, and has a wrapper in Perl for it elsewhere that takes ten times as long
+_POSTGRESQL = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]]
+_USUAL = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SEARCH_PATH = ":".join([*_POSTGRESQL, _USUAL])
 
 
 class Ended(Exception):
