@@ -66,12 +66,7 @@ class Imitator:
         """Packets of so many flows of a class, or of all classes as often as they were learnt, and their kinds."""
         if flows < 1:
             raise TaskError(f"generate: {flows} flows were asked for", hint="`-n 100`")
-        if label is not None and label not in self.labels:
-            known = ", ".join(f"`{one}`" for one in self.labels)
-            raise TaskError(
-                f"generate: `{self.name or self.model}` knows no class `{label}` (known: {known})",
-                hint=nearest_name_hint(label, list(self.labels)),
-            )
+        self._check(label)
         weights = np.array([kind.flows if label in (None, kind.label) else 0 for kind in self.kinds], np.float64)
         codes = rng.choice(len(self.kinds), flows, p=weights / weights.sum()).astype(np.int64)
         return self.generator.sample(codes, rng), [self.kinds[code] for code in codes.tolist()]
@@ -84,6 +79,7 @@ class Imitator:
         """Made-up flows as a pcap file with right checksums. Needs classes over TCP or UDP."""
         from ..models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
 
+        self._check(label)
         if not {kind.protocol for kind in self.kinds if label in (None, kind.label)} & {TCP, UDP, None}:
             raise TaskError(
                 f"generate: class `{label}` is neither over TCP nor over UDP, so no capture of it can be written",
@@ -117,6 +113,14 @@ class Imitator:
             metrics=self.metrics,
         )
         return save_bundle(bundle, path, overwrite=overwrite)
+
+    def _check(self, label: str | None) -> None:
+        if label is not None and label not in self.labels:
+            known = ", ".join(f"`{one}`" for one in self.labels)
+            raise TaskError(
+                f"generate: `{self.name or self.model}` knows no class `{label}` (known: {known})",
+                hint=nearest_name_hint(label, list(self.labels)),
+            )
 
 
 def imitate(

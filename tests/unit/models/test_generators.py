@@ -16,7 +16,7 @@ from flowlore.features.augment.packets import PacketSeries
 from flowlore.models.generators import GENERATORS
 from flowlore.models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
 from flowlore.models.generators.packet_words import large_sizes, series_of, words_of
-from flowlore.models.generators.settings import FlowMatchingSettings, TransformerSettings
+from flowlore.models.generators.settings import TransformerSettings
 from flowlore.models.generators.transformer import TransformerGenerator
 from flowlore.models.training import TrainingSettings
 
@@ -25,7 +25,6 @@ ROUNDS = TrainingSettings(epochs=30, batch_rows=64, learning_rate=4e-3)
 
 
 SMALL = {
-    "flow-matching": FlowMatchingSettings(packets=8, width=32, layers=2, heads=2, steps=20),
     "transformer": TransformerSettings(packets=8, width=32, layers=2, heads=2),
 }
 

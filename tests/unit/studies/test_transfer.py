@@ -44,6 +44,6 @@ def test_captures_of_others_have_the_names_of_protocols(tmp_path: Path, shared_d
     only = (run_folder(tmp_path / "office", "office"),)
     found = laboratory_to_ndpi(Places(data=shared_data, laboratories=only))
     labels = texts(found.flows, "label")
-    assert {"dns", "ssh"} <= set(labels[found.split.train]) == set(labels[found.split.test])
+    assert {"dns", "tls"} <= set(labels[found.split.train]) == set(labels[found.split.test])
     assert len(found.split.validation) == 0
     assert np.intersect1d(found.split.train, found.split.test).size == 0

@@ -70,7 +70,7 @@ def calm() -> Predictor:
 def taught() -> Predictor:
     rng = np.random.default_rng(0)
     lesson = prepare(calm(), network(seed=4), by="time", rng=rng)
-    return teach(calm(), lesson, shots=5, rng=rng)[0]
+    return teach(calm(), lesson, shots=12, rng=rng)[0]
 
 
 def test_without_a_label_the_strangest_host_is_first() -> None:

@@ -5,7 +5,6 @@ from ...registry import Registry
 GENERATORS = Registry(
     "generator",
     {
-        "flow-matching": "flowlore.models.generators.flow_matching:FlowMatchingGenerator",
         "transformer": "flowlore.models.generators.transformer:TransformerGenerator",
     },
 )

@@ -8,17 +8,6 @@ from ...settings import Settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowMatchingSettings(Settings):
-    """A transformer that carries noise to packets along straight lines: about 1.2 million numbers."""
-
-    packets: int = setting(32, "most packets of a flow", minimum=2, maximum=1000)
-    width: int = setting(128, "numbers of a state", minimum=8, maximum=4096)
-    layers: int = setting(6, "blocks of attention", minimum=1, maximum=64)
-    heads: int = setting(4, "of attention in each block; the width is divided among them", minimum=1, maximum=64)
-    steps: int = setting(40, "from noise to packets", minimum=1, maximum=1000)
-
-
-@dataclass(frozen=True, kw_only=True)
 class TransformerSettings(Settings):
     """An autoregressive transformer over packets: about 1.3 million numbers."""
 
