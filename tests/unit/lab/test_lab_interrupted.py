@@ -89,7 +89,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Playe
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", "from flowlore.cli import main; main()"]
+    # A shell lets programs in its background ignore SIGINT, and they hand that down.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    words = [sys.executable, "-c", f"{heeding}; from flowlore.cli import main; main()"]
     words += ["lab", "run", str(folder / "tiny.toml"), "-o", str(folder / "out")]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
