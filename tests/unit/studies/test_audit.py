@@ -6,7 +6,6 @@ from dataclasses import replace
 from flowlore.studies.conduct import Order, conduct
 from flowlore.studies.evidence import Shelf
 
-pytest_plugins = ["made_up_fixtures"]
 Make = Callable[..., Order]
 ARMS = (
     *("autoencoder, probe, padding, 20%", "extra-trees, all three, 5%", "extra-trees, delays, 20%"),

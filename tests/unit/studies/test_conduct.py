@@ -17,7 +17,6 @@ from flowlore.studies.evidence import Shelf
 from flowlore.studies.material import Places
 from flowlore.studies.study import SCALES
 
-pytest_plugins = ["made_up_fixtures"]
 Make = Callable[..., Order]
 
 

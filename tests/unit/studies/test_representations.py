@@ -15,7 +15,6 @@ from flowlore.studies.material import Facts, Places, load
 from flowlore.studies.representations import Representations
 from flowlore.studies.study import ALL_LABELS, SCALES
 
-pytest_plugins = ["made_up_fixtures"]
 Make = Callable[..., Order]
 ARMS = (
     *("concatenation, knn", "extra-trees", "mlp", "multi-modal network", "autoencoder, knn", "autoencoder, fine-tuned"),

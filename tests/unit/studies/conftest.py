@@ -27,7 +27,7 @@ MATERIALS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     studies = Registry("study", STUDIES, with_plugins=False, plural="studies")
     monkeypatch.setattr(flowlore.studies, "STUDIES", studies)
@@ -35,7 +35,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def order(made_up: None, tmp_path: Path) -> Callable[..., Order]:
+def order(tmp_path: Path) -> Callable[..., Order]:
     """An order of the smoke scale into the test's own folder."""
 
     def make(name: str = "made-up", **changed: Any) -> Order:
