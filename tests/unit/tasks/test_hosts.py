@@ -139,6 +139,9 @@ def test_who_cannot_tell(pretrained: Predictor) -> None:
     with pytest.raises(BundleError, match="embeds flows only; it knows no hosts") as error:
         host_verdicts(pretrained, network())
     assert "pretrain graph" in (error.value.hint or "")
+
+
+def test_who_cannot_be_told() -> None:
     bare = network().to_arrow().drop_columns(["src_ip", "dst_ip"])
     with pytest.raises(InputError, match="neither addresses nor pseudonyms"):
         host_verdicts(calm(), Flows(bare))
