@@ -6,6 +6,7 @@ takes longer to load than most captures take to read.
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from importlib import import_module
@@ -44,7 +45,7 @@ def inlined(function: F) -> F:
     return cast(F, Part(function, forceinline=True))
 
 
-class Compilable:
+class Compilable(ABC):
     """A function that Numba meets as a global of another one; it is asked for only then."""
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -57,9 +58,10 @@ class Compilable:
 
         return type_of_dispatcher(self.dispatcher)
 
-    @cached_property
+    @property
+    @abstractmethod
     def dispatcher(self) -> Any:
-        raise NotImplementedError
+        """What Numba makes of the function."""
 
 
 class Whole(Compilable):

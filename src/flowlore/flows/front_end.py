@@ -117,7 +117,7 @@ def _for_plain_types(dispatcher: Any) -> Any:
     return dispatcher
 
 
-class _PartLibrary(_Library):  # type: ignore[misc]
+class _PartLibrary(_Library):  # type: ignore[misc]  # Numba's classes have no types
     """The code of one part and of all that it calls, for other libraries to take in."""
 
     _final_module: Any
@@ -137,7 +137,7 @@ class _PartLibrary(_Library):  # type: ignore[misc]
         super()._finalize_final_module()
 
 
-class _ObjectLibrary(_Library):  # type: ignore[misc]
+class _ObjectLibrary(_Library):  # type: ignore[misc]  # Numba's classes have no types
     """A kernel and its parts, optimised together, as machine code that stands for itself."""
 
     _final_module: Any
@@ -155,7 +155,7 @@ class _ObjectLibrary(_Library):  # type: ignore[misc]
         self.object_code = self._codegen._tm.emit_object(self._final_module)
 
 
-class PartCompiler(compiler.Compiler):  # type: ignore[misc]
+class PartCompiler(compiler.Compiler):  # type: ignore[misc]  # Numba's classes have no types
     """Compiles into a library of a part."""
 
     state: Any

@@ -4,6 +4,7 @@ import fcntl
 import socket
 import struct
 from dataclasses import dataclass
+from functools import partial
 
 from .machine import Abilities, call_inside, inside, run, works
 from .scenario import Link
@@ -60,7 +61,7 @@ def lay_wire(wire: Wire, link: Link | None, abilities: Abilities) -> None:
     peer = ("peer", "name", wire.port, "netns", wire.switch)
     run("ip", "-n", wire.space, "link", "add", wire.interface, "type", "veth", *peer)
     for space, name in wire.ends:
-        call_inside(space, lambda name=name: _turn_offloads_off(name))  # type: ignore[misc]
+        call_inside(space, partial(_turn_offloads_off, name))
         if link is not None:
             _shape(space, name, link, abilities)
 

@@ -162,7 +162,7 @@ class _Run:
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=self.settings.bf16):
             value = loss(torch.from_numpy(self._rows()), generator)
         self.optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # torch gives this method no types
         nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.largest_gradient)
         self.optimizer.step()
         self.step += 1

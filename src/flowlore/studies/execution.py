@@ -98,7 +98,7 @@ def _in_processes(
                 crew[hand.line] = hand
                 hand.give(waiting.pop())
             for line in wait(list(crew)):
-                hand = crew[line]  # type: ignore[index]
+                hand = crew[line]  # type: ignore[index]  # `wait` forgets the kind of what it was given
                 done = hand.hear()
                 if done is not None:
                     tell(done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,14 +44,14 @@ class Plan:
         waiting = {one.hash for one in self.waiting}
         counts: Counter[tuple[str, str]] = Counter()
         left: Counter[tuple[str, str]] = Counter()
-        cost: Counter[tuple[str, str]] = Counter()
+        cost: defaultdict[tuple[str, str], float] = defaultdict(float)
         for one in self.runs:
             key = one.run.data, one.run.question
             counts[key] += 1
             if one.hash in waiting:
                 left[key] += 1
-                cost[key] += self.pace * one.run.cpu_s  # type: ignore[assignment]
-        return [(*key, counts[key], left[key], float(cost[key])) for key in counts]
+                cost[key] += self.pace * one.run.cpu_s
+        return [(*key, counts[key], left[key], cost[key]) for key in counts]
 
 
 def make_plan(

@@ -45,7 +45,7 @@ class CheckpointFolder:
         try:
             with safe_open(self.path, "np") as held:
                 values = json.loads(held.metadata()["values"])
-                return {name: held.get_tensor(name) for name in held.keys()}, values  # noqa: SIM118
+                return {name: held.get_tensor(name) for name in held.keys()}, values  # noqa: SIM118 - `held` is no dictionary
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"models: the checkpoint `{self.path}` is damaged: {error}",

@@ -29,7 +29,7 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
     """Each batch as soon as the windows of all its flows have closed, in the order in which they came."""
     from ..features.extract import extract
 
-    embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]
+    embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]  # encoders whose unit is in windows have it
     waiting: deque[_Waiting] = deque()
     rows = 0
     for flows in batches:

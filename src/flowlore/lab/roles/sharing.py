@@ -91,7 +91,7 @@ def bencoded(value: int | str | bytes | dict[str, object]) -> bytes:
     if isinstance(value, int):
         return b"i%de" % value
     if isinstance(value, dict):
-        parts = (bencoded(key) + bencoded(value[key]) for key in sorted(value))  # type: ignore[arg-type]
+        parts = (bencoded(key) + bencoded(value[key]) for key in sorted(value))  # type: ignore[arg-type]  # what is none of these kinds fails below
         return b"d" + b"".join(parts) + b"e"
     content = value.encode() if isinstance(value, str) else value
     return b"%d:" % len(content) + content

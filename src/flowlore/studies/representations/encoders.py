@@ -51,15 +51,16 @@ def encoded(bench: Bench, run: Run, *, use: Mapping[str, Any] | None = None) -> 
     """By `run.values["encoder"]`; `use` says which part of a flow it is then shown (`source`, `only`)."""
     use = dict(use or run.values.get("use") or {})
     words = {"vectors": run.values["encoder"], "use": use, "data": run.data, "seed": run.seed}
-    return bench.at_hand(words, lambda: _encoded(bench, run, use))  # type: ignore[no-any-return]
+    found: Encoded = bench.at_hand(words, lambda: _encoded(bench, run, use))
+    return found
 
 
 def seen_by(bench: Bench, run: Run, values: Mapping[str, Any]) -> FeatureBatch:
     """Features of all rows as an encoder of these values sees them."""
     seen = ("source", "identity", "context", "exact_sizes")
     words = {"batch": {name: values[name] for name in seen}, "data": run.data}
-    batch = bench.at_hand(words, lambda: _batch(bench.material(run.data), values))
-    return batch.without(*values["without"]) if values["without"] else batch  # type: ignore[no-any-return]
+    batch: FeatureBatch = bench.at_hand(words, lambda: _batch(bench.material(run.data), values))
+    return batch.without(*values["without"]) if values["without"] else batch
 
 
 def rows_that_teach(material: Material, part: str, rng: np.random.Generator) -> npt.NDArray[np.int64]:
