@@ -90,7 +90,14 @@ def _ours() -> list[Contender]:
 
 def _python() -> list[Contender]:
     def python(
-        name: str, gives: str, script: str, *words: str, package: str, extract: int = 0, most_runs: int = 100
+        name: str,
+        gives: str,
+        script: str,
+        *words: str,
+        package: str,
+        extract: int = 0,
+        most_runs: int = 100,
+        cores: int = 0,
     ) -> Contender:
         interpreter = "CIC" if package == "cicflowmeter" else "BENCH"
         venv = CIC_VENV if package == "cicflowmeter" else VENV
@@ -101,11 +108,17 @@ def _python() -> list[Contender]:
             version=lambda: _package_version(venv, package),
             extract=extract,
             most_runs=most_runs,
+            cores=cores,
             flows=_csv_rows if package != "dpkt" and package != "scapy" else _csv_lines,
         )
 
     return [
         python("NFStream without DPI", "statistics, 20 packets; CSV", "nfstream_flows.py", "full", package="nfstream"),
+        python(
+            *("NFStream without DPI, one core", "the same, pinned to one core; CSV", "nfstream_flows.py", "full"),
+            package="nfstream",
+            cores=1,
+        ),
         python("NFStream with DPI", "the same and nDPI's names; CSV", "nfstream_flows.py", "names", package="nfstream"),
         python("NFStream, least", "counters only; CSV", "nfstream_flows.py", "least", package="nfstream"),
         python("dpkt loop", "counters, 20 packets; CSV", "dpkt_flows.py", package="dpkt"),
