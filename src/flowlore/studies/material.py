@@ -28,7 +28,8 @@ from ..tasks.splits import Split, novel, twin_keys
 from .study import Scale
 
 Rows = npt.NDArray[np.int64]
-FORMAT = 1
+FORMAT = 2
+SIDES = ("train", "validation", "test", "unlabelled")
 FEWEST_OF_A_CLASS = 100  # kept of each class where the training side is thinned
 VALIDATION_SHARE = 8  # at most one validation flow for so many training flows
 
@@ -82,6 +83,7 @@ class Facts:
     identity: tuple[str, ...]  # settings that would show who it was: what they need is there
     context: str  # what pre-training may know of which flows belong together
     shortcuts: str
+    unlabelled: int = 0  # more of the training side, of which nobody sees the labels
     features: dict[str, Any] = field(default_factory=dict)
     most_shots: int | None = None
     notes: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ class Material:
     train: Rows
     validation: Rows
     test: Rows
+    unlabelled: Rows
     twins: Rows
     groups: npt.NDArray[Any]
 
@@ -125,7 +128,8 @@ class Material:
     @cached_property
     def is_novel(self) -> npt.NDArray[np.bool_]:
         """Which test flows have no twin on the training side."""
-        return novel(Split(by="", train=self.train, test=self.test, validation=self.validation), self.twins)
+        taught = np.concatenate([self.train, self.unlabelled])
+        return novel(Split(by="", train=taught, test=self.test, validation=self.validation), self.twins)
 
 
 def as_netflow(flows: Flows) -> Flows:
@@ -147,18 +151,21 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
     most_validation = max(len(train) // VALIDATION_SHARE, 1) if scale.train_rows else len(gathered.split.validation)
     validation = _drawn(gathered.split.validation, most_validation, rng)
     test = _drawn(gathered.split.test, scale.test_rows, rng)
+    rest = np.setdiff1d(gathered.split.train, train)
+    unlabelled = np.sort(rng.permutation(rest)[: scale.unlabelled_rows])
     if len(np.unique(labels[train])) < 2:
         raise TaskError(
             f"studies: `{name}` has fewer than two classes on its training side",
             hint="give more labelled flows; the guide on studies says what each data set needs",
         )
-    rows = np.concatenate([train, validation, test])
-    sides = np.split(np.arange(len(rows)), [len(train), len(train) + len(validation)])
+    rows = np.concatenate([train, validation, test, unlabelled])
+    sides = np.split(np.arange(len(rows)), np.cumsum([len(train), len(validation), len(test)]))
     flows = Flows(_without_empty_columns(table.take(pa.array(rows)).combine_chunks()))
     twins = twin_keys(flows)
     batch = extract(flows, gathered.features)
     has = {modality: bool(batch.has(modality).any()) for modality in MODALITIES}
-    is_novel = novel(Split(by="", train=sides[0], test=sides[2], validation=sides[1]), twins)
+    taught = np.concatenate([sides[0], sides[3]])
+    is_novel = novel(Split(by="", train=taught, test=sides[2], validation=sides[1]), twins)
     facts = Facts(
         name=name,
         title=gathered.title,
@@ -170,6 +177,7 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
         validation=len(validation),
         test=len(test),
         novel=int(is_novel.sum()),
+        unlabelled=len(unlabelled),
         whole_train=len(gathered.split.train),
         whole_test=len(gathered.split.test),
         classes=len(np.unique(labels[rows])),
@@ -187,7 +195,8 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(flows.to_arrow(), folder / "flows.parquet", compression="zstd")
     groups = gathered.groups[rows].astype(str)
-    np.savez(folder / "sides.npz", train=sides[0], validation=sides[1], test=sides[2], twins=twins, groups=groups)
+    held: dict[str, Any] = dict(zip(SIDES, sides, strict=True)) | {"twins": twins, "groups": groups}
+    np.savez(folder / "sides.npz", **held)
     write_json(folder / "facts.json", {"format": FORMAT, "facts": asdict(facts)})
     return facts
 
@@ -196,7 +205,7 @@ def load(folder: Path) -> Material:
     """What `prepare` kept."""
     facts = Facts.from_json(json.loads((folder / "facts.json").read_text())["facts"])
     with np.load(folder / "sides.npz", allow_pickle=False) as sides:
-        held = {name: sides[name] for name in ("train", "validation", "test", "twins", "groups")}
+        held = {name: sides[name] for name in (*SIDES, "twins", "groups")}
     return Material(facts=facts, flows=Flows(pq.read_table(folder / "flows.parquet")), **held)
 
 

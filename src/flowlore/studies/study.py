@@ -32,7 +32,8 @@ class Scale:
 
     name: str
     train_rows: int  # most flows of the training side, drawn at random; 0 is all
-    test_rows: int  # likewise of the test side
+    unlabelled_rows: int  # of the rest of the training side, which encoders see without labels; of no thinning, nothing
+    test_rows: int  # most flows of the test side
     seeds: int
     seeds_with_all_labels: int  # full labels cost most, and vary least
     seeds_of_variants: int  # for ablations and other arms that need an encoder of their own
@@ -56,6 +57,7 @@ SCALES: dict[str, Scale] = {
     "smoke": Scale(
         name="smoke",
         train_rows=600,
+        unlabelled_rows=300,
         test_rows=300,
         seeds=2,
         seeds_with_all_labels=1,
@@ -71,6 +73,7 @@ SCALES: dict[str, Scale] = {
     "small": Scale(
         name="small",
         train_rows=6_000,
+        unlabelled_rows=30_000,
         test_rows=2_000,
         seeds=3,
         seeds_with_all_labels=1,
@@ -86,6 +89,7 @@ SCALES: dict[str, Scale] = {
     "full": Scale(
         name="full",
         train_rows=0,
+        unlabelled_rows=0,
         test_rows=0,
         seeds=5,
         seeds_with_all_labels=5,

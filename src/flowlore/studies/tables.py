@@ -26,6 +26,7 @@ def data_section(evidence: Evidence) -> Section:
         (
             one.title,
             f"{one.train:,} of {one.whole_train:,}",
+            f"{one.unlabelled:,}",
             f"{one.test:,} of {one.whole_test:,}",
             str(one.classes),
             f"{one.groups:,}",
@@ -44,7 +45,8 @@ def data_section(evidence: Evidence) -> Section:
         )
     for name, why in evidence.study["left_out"].items():
         points.append(f"Left out: `{name}`: {why}.")
-    headings = ("set", "teaching", "asked", "classes", "groups", "without a twin", "modalities", "lacks")
+    sizes = ("teaching", "unlabelled beside", "asked", "classes", "groups", "without a twin")
+    headings = ("set", *sizes, "modalities", "lacks")
     return Section(title="Data", parts=(Table(headings=headings, rows=rows), Words(points=tuple(points))))
 
 

@@ -5,6 +5,7 @@ from ..registry import Registry
 HEADS = Registry(
     "head",
     {
+        "forest": "flowlore.tasks.classify.forest:ForestHead",
         "knn": "flowlore.tasks.classify.neighbours:NeighboursHead",
         "probe": "flowlore.tasks.classify.probe:ProbeHead",
         "prototypes": "flowlore.tasks.classify.prototypes:PrototypesHead",

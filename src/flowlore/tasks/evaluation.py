@@ -37,10 +37,11 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
     embedding = predictor.embed_where(flows, asked)
     flows = flows[asked]
     truth = texts(flows, "label").astype(str)
-    sure = predictor.calibration.confidences(head.predict_proba(embedding.vectors))
+    raw = head.predict_proba(embedding.seen_by(head))
+    sure = predictor.calibration.confidences(raw)
     answers = head.classes_[sure.argmax(axis=1)].astype(str)
     is_known = np.isin(truth, head.classes_.astype(str))
-    sets = predictor.calibration.sets(head.predict_proba(embedding.vectors))
+    sets = predictor.calibration.sets(raw)
     columns = np.searchsorted(head.classes_.astype(str), truth[is_known])
     unknown = predictor.open_set.is_unknown(embedding.vectors)
     captures = np.array([str(name) for name in texts(flows, "capture")])

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from ..features.batch import MODALITIES, FeatureBatch
 from ..features.extract import extract
+from ..features.numbers import plain_numbers
 from ..features.quantities import quantities
-from .metrics import normalised
-from .predictor import FLOW_ID_BYTES, Predictor, flow_id_bytes
+from .predictor import FLOW_ID_BYTES, Predictor, flow_id_bytes, seen_by
 from .raw import texts
 from .retrieval import similar
 
@@ -110,13 +110,13 @@ def explain(predictor: Predictor, flows: Any, *, most_of_each: int = 5, neighbou
     if not len(embedding.vectors):
         return []
     batch = extract(flows, predictor.features)
-    sure = predictor.calibration.confidences(head.predict_proba(embedding.vectors))
+    sure = predictor.calibration.confidences(head.predict_proba(embedding.seen_by(head)))
     answer, rows = sure.argmax(axis=1), np.arange(len(sure))
     known = sure[rows, answer]
     found: list[list[Part]] = [[] for _ in rows]
     for kind, what, has, hidden in _hidden_parts(batch):
-        vectors = predictor.encoder.embed(hidden)
-        without = predictor.calibration.confidences(head.predict_proba(vectors))[rows, answer]
+        seen = seen_by(head, predictor.encoder.embed(hidden), plain_numbers(hidden) if head.sees_numbers else None)
+        without = predictor.calibration.confidences(head.predict_proba(seen))[rows, answer]
         weights = _log_odds(known) - _log_odds(without)
         for row in np.flatnonzero(has & (np.abs(weights) > TINY)).tolist():
             change, weight = float(known[row] - without[row]), float(weights[row])
@@ -229,11 +229,11 @@ def _with_channels(batch: FeatureBatch, channels: dict[str, Any]) -> FeatureBatc
 
 
 def _neighbours(predictor: Predictor, vectors: Any, count: int) -> list[tuple[Neighbour, ...]]:
-    support = predictor.support
-    assert support is not None
+    support, open_set = predictor.support, predictor.open_set
+    assert support is not None and open_set is not None
     if not len(support.vectors):
         return [() for _ in vectors]
-    rows, cosines = similar(normalised(support.vectors), vectors, count=count)
+    rows, cosines = similar(open_set.known, open_set.placing.apply(vectors), count=count)
     ids = [row.tobytes().hex() for row in support.flow_ids]
     return [
         tuple(

@@ -62,15 +62,11 @@ def prepare(
             "tasks: no flow has a label, so there is nothing to learn from",
             hint="`--labels FILE`, or `flowlore annotate FLOWS LABELS -o labelled.parquet`",
         )
-    embedding = predictor.embed_where(flows, labelled(labels))
+    embedding = predictor.embed_where(flows, labelled(labels), with_numbers=True)
     flows = flows[labelled(labels)]
     if embedding.is_blank.any():
         flows = flows[~embedding.is_blank]
-        embedding = replace(
-            embedding,
-            vectors=embedding.vectors[~embedding.is_blank],
-            is_blank=np.zeros(len(flows), np.bool_),
-        )
+        embedding = embedding.take(~embedding.is_blank)
     labels = texts(flows, "label")
     return Lesson(
         flows=flows,
@@ -136,24 +132,25 @@ def teach(
         test=lesson.split.test,
         drop_small_classes=drop_small_classes,
     )
-    vectors = lesson.embedding.vectors[episode.support]
-    labels = lesson.labels[episode.support].astype(str)
-    reference = lesson.embedding.vectors[lesson.split.train]
     made = HEADS.load(head)()
+    shown = lesson.embedding.take(episode.support)
+    labels = lesson.labels[episode.support].astype(str)
+    vectors, reference = shown.seen_by(made), lesson.embedding.take(lesson.split.train).seen_by(made)
     with _few_of_each_is_meant():
         guessed, asked, classes = out_of_fold(made, vectors, labels, reference=reference)
-        copies = None if augmentation is None else _copies(predictor, lesson.flows, episode.support, augmentation, rng)
-        if copies is None:
+        if augmentation is None:
             made.fit(vectors, labels, reference)
         else:
-            made.fit(np.concatenate([vectors, copies[0]]), np.concatenate([labels, copies[1]]), reference)
+            copies, of_copies = _copies(predictor, lesson.flows, episode.support, augmentation, rng)
+            more = copies.seen_by(made)
+            made.fit(np.concatenate([vectors, more]), np.concatenate([labels, of_copies]), reference)
     taught = replace(
         predictor,
         head_name=head,
         head=made,
         calibration=Calibration.fit(guessed, np.searchsorted(classes, labels[asked]), coverage=coverage),
-        open_set=OpenSet.fit(vectors, reference),
-        support=Support(vectors=vectors, labels=labels, flow_ids=flow_id_bytes(lesson.flows)[episode.support]),
+        open_set=OpenSet.fit(shown.vectors, lesson.embedding.vectors[lesson.split.train]),
+        support=Support(vectors=shown.vectors, labels=labels, flow_ids=flow_id_bytes(lesson.flows)[episode.support]),
     )
     return taught, episode
 
@@ -180,7 +177,8 @@ def examine(
     taught = lesson.labels[episode.support].astype(str)
     head = predictor.taught()
     assert predictor.calibration is not None
-    sure = predictor.calibration.confidences(head.predict_proba(lesson.embedding.vectors[episode.query]))
+    asked = lesson.embedding.take(episode.query)
+    sure = predictor.calibration.confidences(head.predict_proba(asked.seen_by(head)))
     answers = {predictor.head_name: head.classes_[sure.argmax(axis=1)]}
     for name in baselines:
         with _few_of_each_is_meant():
@@ -213,7 +211,7 @@ def _copies(
     rows: npt.NDArray[np.int64],
     augmentation: AugmentSettings,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+) -> tuple[Embedding, npt.NDArray[Any]]:
     """Vectors and labels of changed copies of the flows at these rows."""
     import pyarrow as pa
 
@@ -223,7 +221,7 @@ def _copies(
     shown = flows.to_arrow().take(pa.array(rows))
     batches, _ = augment_table(shown, Augmenter(augmentation), rng, keep_originals=False)
     copies = pa.Table.from_batches(batches, schema=shown.schema)
-    return predictor.embed(copies).vectors, texts(copies, "label").astype(str)
+    return predictor.embed(copies, with_numbers=True), texts(copies, "label").astype(str)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from .explanation import Explanation, explain
 from .few_shot import examine, prepare, teach
 from .flow_map import FlowMap, map_flows
 from .metrics import confusion, f1_by_class
-from .predictor import Embedding, Predictor
+from .predictor import Predictor
 
 if TYPE_CHECKING:
     from ..flows.table import Flows
@@ -103,11 +103,8 @@ def learn_and_report(
     examination = _timed(seconds, "examine", lambda: examine(taught, lesson, episode, rng=rng, baselines=baselines))
     taught = replace(taught, metrics=examination | {"shots": shots, "seed": seed, "head": head})
     truth = lesson.labels[episode.query].astype(str)
-    vectors = lesson.embedding.vectors[episode.query]
     asked = _rows(lesson.flows, episode.query)
-    answers = taught.predict_embedded(
-        asked, Embedding(vectors=vectors, masked=(), is_blank=np.zeros(len(vectors), np.bool_))
-    )
+    answers = taught.predict_embedded(asked, lesson.embedding.take(episode.query))
     labels = np.array(answers.column("label").to_pylist()).astype(str)
     sure = answers.column("confidence").to_numpy().astype(np.float64)
     flow_map = _timed(seconds, "map", lambda: map_flows(taught, flows, rng=np.random.default_rng(seed)))

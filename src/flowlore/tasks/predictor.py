@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,20 @@ class Embedding:
     vectors: npt.NDArray[np.float32]
     masked: tuple[str, ...]  # channels that the encoder could use and no flow has
     is_blank: npt.NDArray[np.bool_]  # flows that have none of its channels
+    numbers: npt.NDArray[np.float32] | None = None  # plain numbers of each flow, for heads that look at them too
+
+    def take(self, rows: npt.NDArray[Any]) -> Embedding:
+        """The flows at these places, or those where a mask is true."""
+        return Embedding(
+            vectors=self.vectors[rows],
+            masked=self.masked,
+            is_blank=self.is_blank[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
+        )
+
+    def seen_by(self, head: Head) -> npt.NDArray[np.float32]:
+        """What a head is shown of each flow: its vector, and behind it its plain numbers where the head wants them."""
+        return seen_by(head, self.vectors, self.numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +149,19 @@ class Predictor:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         return save_bundle(self.to_bundle(), path, overwrite=overwrite)
 
-    def embed(self, flows: Any) -> Embedding:
-        """Vectors of flows (`Flows` or Arrow). Channels that the flows lack are masked; without any it refuses."""
+    def embed(self, flows: Any, *, with_numbers: bool = False) -> Embedding:
+        """Vectors of flows (`Flows` or Arrow). Channels that the flows lack are masked; without any it refuses.
+
+        Plain numbers come with them on request, or where the head looks at them.
+        """
         from ..features.extract import extract
+        from ..features.numbers import plain_numbers
 
         batch = extract(flows, self.features)
         masked, is_blank = self.looked_at(batch)
-        return self.checked(self.encoder.embed(batch), masked, is_blank)
+        found = self.checked(self.encoder.embed(batch), masked, is_blank)
+        wanted = with_numbers or (self.head is not None and self.head.sees_numbers)
+        return replace(found, numbers=plain_numbers(batch)) if wanted else found
 
     def looked_at(self, batch: FeatureBatch) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
         """Channels that no flow has, and which flows have none; flows without any channel at all are refused."""
@@ -169,12 +189,11 @@ class Predictor:
             )
         return Embedding(vectors=vectors, masked=masked, is_blank=is_blank)
 
-    def embed_where(self, flows: Any, wanted: npt.NDArray[np.bool_]) -> Embedding:
+    def embed_where(self, flows: Any, wanted: npt.NDArray[np.bool_], *, with_numbers: bool = False) -> Embedding:
         """Vectors of some of the flows. The others are neighbours, for an encoder that looks at neighbours."""
         if wanted.all() or not hasattr(self.encoder, "embedder"):
-            return self.embed(flows[wanted])
-        found = self.embed(flows)
-        return Embedding(vectors=found.vectors[wanted], masked=found.masked, is_blank=found.is_blank[wanted])
+            return self.embed(flows[wanted], with_numbers=with_numbers)
+        return self.embed(flows, with_numbers=with_numbers).take(wanted)
 
     def embed_batches(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
         """Each batch with its vectors, in bounded memory. An encoder of graphs gives a batch back when the windows of
@@ -202,7 +221,7 @@ class Predictor:
         head = self.taught()
         assert self.calibration is not None and self.open_set is not None
         rows = len(embedding.vectors)
-        raw = head.predict_proba(embedding.vectors) if rows else np.zeros((0, len(head.classes_)))
+        raw = head.predict_proba(embedding.seen_by(head)) if rows else np.zeros((0, len(head.classes_)))
         sure = self.calibration.confidences(raw) if rows else raw
         sets = self.calibration.sets(raw) if rows else raw > 0
         novelty = self.open_set.novelty(embedding.vectors)
@@ -231,6 +250,20 @@ class Predictor:
                 hint="`flowlore fit BUNDLE LABELLED --shots 5 -o NEW` teaches it some",
             )
         return self.head
+
+
+def seen_by(
+    head: Head, vectors: npt.NDArray[np.float32], numbers: npt.NDArray[np.float32] | None
+) -> npt.NDArray[np.float32]:
+    """What a head is shown: vectors, or vectors and numbers side by side."""
+    if not head.sees_numbers:
+        return vectors
+    if numbers is None:
+        raise BundleError(
+            "bundle: this head looks at the numbers of a flow too, and only its vector is there",
+            hint="`--head probe` teaches one that looks at vectors only",
+        )
+    return np.concatenate([vectors, numbers], axis=1)
 
 
 def keys(flows: Any) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,13 @@ class _Waiting:
     missing: int
     masked: tuple[str, ...]
     is_blank: npt.NDArray[np.bool_]
+    numbers: npt.NDArray[np.float32] | None
 
 
 def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
     """Each batch as soon as the windows of all its flows have closed, in the order in which they came."""
     from ..features.extract import extract
+    from ..features.numbers import plain_numbers
 
     embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]  # encoders whose unit is in windows have it
     waiting: deque[_Waiting] = deque()
@@ -36,7 +38,8 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
         batch = extract(flows, predictor.features)
         masked, is_blank = predictor.looked_at(batch)
         vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
-        waiting.append(_Waiting(flows, rows, vectors, len(batch), masked, is_blank))
+        numbers = plain_numbers(batch) if predictor.head is not None and predictor.head.sees_numbers else None
+        waiting.append(_Waiting(flows, rows, vectors, len(batch), masked, is_blank, numbers))
         rows += len(batch)
         for part in embedder.add(batch):
             _put(waiting, part.rows, part.vectors)
@@ -56,4 +59,4 @@ def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDA
 def _complete(predictor: Predictor, waiting: deque[_Waiting]) -> Iterator[tuple[Any, Embedding]]:
     while waiting and not waiting[0].missing:
         one = waiting.popleft()
-        yield one.flows, predictor.checked(one.vectors, one.masked, one.is_blank)
+        yield one.flows, replace(predictor.checked(one.vectors, one.masked, one.is_blank), numbers=one.numbers)

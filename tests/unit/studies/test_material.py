@@ -37,6 +37,20 @@ def test_thinned_sides(tmp_path: Path) -> None:
     assert set(material.groups[material.test]) <= set(gathered.groups[gathered.split.test])
 
 
+def test_more_of_the_training_side_is_seen_without_labels(tmp_path: Path) -> None:
+    scale = replace(SCALES["smoke"], train_rows=30, test_rows=20, unlabelled_rows=50)
+    gathered = made_up_study.toy(Places(data=tmp_path))
+    facts = prepare(gathered, "toy", scale, tmp_path / "toy")
+    material = load(tmp_path / "toy")
+    assert facts.unlabelled == len(material.unlabelled) == 50
+    assert set(material.groups[material.unlabelled]) <= set(gathered.groups[gathered.split.train])
+    sides = [material.train, material.validation, material.test, material.unlabelled]
+    rows = np.concatenate(sides)
+    assert len(np.unique(rows)) == len(rows) == len(material.flows)
+    seen = set(material.twins[np.concatenate([material.train, material.unlabelled])].tolist())
+    assert [twin not in seen for twin in material.twins[material.test].tolist()] == material.is_novel.tolist()
+
+
 def test_one_class_is_no_study(tmp_path: Path) -> None:
     gathered = made_up_study.toy(Places(data=tmp_path))
     small = np.array(gathered.flows["label"].to_pylist()) == "small"

@@ -55,6 +55,28 @@ def test_baselines_take_what_is_missing(name: str) -> None:
     assert np.mean(answers == truth) > 0.8
 
 
+def test_a_forest_of_many_flows_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowlore.tasks.classify import forest
+
+    monkeypatch.setattr(forest, "MOST_NODES", 2_000)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(400, 4))
+    labels = (vectors[:, 0] > 0).astype(str)
+    head = forest.ForestHead(trees=50).fit(vectors, labels)
+    assert len(head.features_) <= 2_000
+    assert np.mean(head.predict(vectors) == labels) > 0.9
+
+
+def test_a_damaged_forest_answers_without_reading_beyond_its_arrays() -> None:
+    vectors, labels = blobs()
+    arrays, values = HEADS.load("forest")(trees=5).fit(vectors, labels).state()
+    arrays["children_"] = np.where(arrays["children_"] > 0, 10**6, arrays["children_"]).astype(np.int32)
+    arrays["leaf_classes_"] = arrays["leaf_classes_"] + 100
+    head = HEADS.load("forest").from_state(arrays, values)
+    sure = head.predict_proba(vectors)
+    assert sure.shape == (60, 3) and np.allclose(sure.sum(axis=1), 1.0)
+
+
 def test_an_episode_shows_so_many_of_each_and_asks_no_shown_row() -> None:
     labels = np.array(["a"] * 10 + ["b"] * 7 + [None] * 3 + [""], dtype=object)
     episode = draw_episode(labels, 5, rng=np.random.default_rng(0))

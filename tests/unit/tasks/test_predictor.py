@@ -18,18 +18,19 @@ from flowlore.tasks.predictor import Predictor
 from flowlore.tasks.pretraining import pretrain
 
 
-def taught(predictor: Predictor, flows: Flows, shots: int = 3) -> tuple[Predictor, dict]:
+def taught(predictor: Predictor, flows: Flows, shots: int = 3, head: str = "probe") -> tuple[Predictor, dict]:
     rng = np.random.default_rng(1)
     lesson = prepare(predictor, flows, by="time", rng=rng)
-    made, episode = teach(predictor, lesson, shots=shots, rng=rng, drop_small_classes=True)
+    made, episode = teach(predictor, lesson, shots=shots, rng=rng, head=head, drop_small_classes=True)
     return made, examine(made, lesson, episode, rng=rng)
 
 
-def test_the_whole_way(pretrained: Predictor, office: Flows, tmp_path: Path) -> None:
-    made, report = taught(pretrained, office)
+@pytest.mark.parametrize("head", ["probe", "forest"])
+def test_the_whole_way(pretrained: Predictor, office: Flows, tmp_path: Path, head: str) -> None:
+    made, report = taught(pretrained, office, head=head)
     assert report["shown"] == 3 * report["classes"]
-    assert set(report["scores"]) == {"probe", "nearest", "extra-trees", "lightgbm"}
-    assert report["scores"]["probe"]["natural"]["accuracy"] > 0.5
+    assert set(report["scores"]) == {head, "nearest", "extra-trees", "lightgbm"}
+    assert report["scores"][head]["natural"]["accuracy"] > 0.5
     assert report["novel"] <= report["asked"]
     path = made.save(tmp_path / "office")
     again = flowlore.load(path)
@@ -40,6 +41,12 @@ def test_the_whole_way(pretrained: Predictor, office: Flows, tmp_path: Path) -> 
     assert all(
         label in sets for label, sets in zip(answers["label"].to_pylist(), answers["answers"].to_pylist(), strict=True)
     )
+
+
+def test_a_head_that_wants_numbers_says_so_where_there_are_none(pretrained: Predictor, office: Flows) -> None:
+    made, _ = taught(pretrained, office, head="forest")
+    with pytest.raises(BundleError, match="only its vector is there"):
+        made.predict_embedded(office, pretrained.embed(office))
 
 
 def test_one_flow_of_each_is_enough(pretrained: Predictor, office: Flows) -> None:

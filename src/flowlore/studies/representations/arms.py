@@ -58,6 +58,8 @@ def _labelled(facts: Facts) -> Iterator[tuple[str, dict[str, Any], float]]:
     yield "multi-modal network", {"branches": every}, 8.0
     for head in ("probe", "knn", "prototypes"):
         yield f"autoencoder, {head}", {"encoder": encoder_values(), "method": head}, 0.5
+    beside = {"encoder": encoder_values(), "numbers": every, "method": "extra-trees"}
+    yield "autoencoder beside numbers, extra-trees", beside, 0.8
     yield "fresh encoder, probe", {"encoder": encoder_values(pretrained=False), "method": "probe"}, 0.5
     for modality in every:
         yield (
@@ -141,4 +143,5 @@ def _encoder_s(values: dict[str, Any], facts: Facts, scale: Scale) -> float:
     """CPU seconds of pre-training: about 3,000 flows a second, each seen twice in a step."""
     if "encoder" not in values or not values["encoder"]["pretrained"]:
         return 0.0
-    return 2.0 + max(facts.train * scale.epochs, scale.pretrain_steps * min(facts.train, 512)) / 3000
+    rows = facts.train + facts.unlabelled
+    return 2.0 + max(rows * scale.epochs, scale.pretrain_steps * min(rows, 512)) / 3000

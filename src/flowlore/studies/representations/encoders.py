@@ -70,7 +70,7 @@ def rows_that_teach(material: Material, part: str, rng: np.random.Generator) -> 
         return material.train[np.isin(material.groups[material.train], rng.permutation(names)[: len(names) // 2])]
     if part == "known classes":
         return material.train[~np.isin(material.labels[material.train], unknown_classes(material, rng))]
-    return material.train
+    return np.concatenate([material.train, material.unlabelled])
 
 
 def unknown_classes(material: Material, rng: np.random.Generator) -> npt.NDArray[Any]:
@@ -128,7 +128,7 @@ def _encoder(bench: Bench, run: Run, values: Mapping[str, Any]) -> tuple[Any, di
     words = {
         "encoder": dict(values),
         "data": run.data,
-        "rows": [facts.train, facts.validation],
+        "rows": [facts.train, facts.unlabelled, facts.validation],
         "seed": run.seed,
         "epochs": [scale.epochs, scale.pretrain_steps] if values["pretrained"] else 0,
     }

@@ -106,6 +106,10 @@ def _on_vectors(
         teaching = encoded(bench, run, use=run.values["taught"])
         vectors = vectors.copy()
         vectors[material.train] = teaching.vectors[material.train]
+    if "numbers" in run.values:
+        words = {"numbers": run.values["numbers"], "source": None, "data": run.data}
+        numbers = bench.at_hand(words, lambda: joined_numbers(material.batch, run.values["numbers"], material))
+        vectors = np.concatenate([vectors, numbers], axis=1)
     taught = teach_on_numbers(
         run.values["method"],
         vectors,

@@ -81,7 +81,8 @@ def written(evidence: Evidence, question: str) -> Report:
 def _protocol(evidence: Evidence) -> Section:
     scale = evidence.study["scale"]
     thinned = (
-        f"Thinned to at most {scale['train_rows']:,} teaching and {scale['test_rows']:,} asked flows a set (scale "
+        f"Thinned to at most {scale['train_rows']:,} teaching and {scale['test_rows']:,} asked flows a set, and "
+        f"{scale.get('unlabelled_rows', 0):,} more that only pre-training sees, without labels (scale "
         f"{scale['name']}): compare arms with each other, not with figures of the whole sets."
         if scale["train_rows"]
         else "Every flow of every set is used."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ class Head(ClassifierMixin, BaseEstimator):
     """
 
     LEARNT: tuple[str, ...] = ()
+    sees_numbers: ClassVar[bool] = False  # whether `X` has a flow's plain numbers behind its vector
     classes_: npt.NDArray[Any]
     n_features_in_: int
     placing_: Placing
@@ -39,7 +40,7 @@ class Head(ClassifierMixin, BaseEstimator):
         vectors, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         common = vectors if reference is None else check_array(reference, dtype=np.float64)
-        self.placing_ = Placing.fit(common)
+        self.placing_ = self._placing(common)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._learn(self.placing_.apply(vectors), codes)
         return self
@@ -71,6 +72,9 @@ class Head(ClassifierMixin, BaseEstimator):
             setattr(head, name, arrays[name])
         head.n_features_in_ = len(head.placing_.middle)
         return head
+
+    def _placing(self, common: npt.NDArray[np.float64]) -> Placing:
+        return Placing.fit(common)
 
     @abstractmethod
     def _learn(self, vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> None: ...
