@@ -18,6 +18,7 @@ from ..study import Run
 
 Floats = npt.NDArray[np.float32]
 SIZES = ("series.size", "series.payload")
+PATIENCE = 8  # rounds: the validation's contrast is noisy
 WHOLE: dict[str, Any] = {
     "source": "everything",  # or `netflow`: the columns that an exporter knows
     "without": [],  # modalities that it never sees
@@ -149,7 +150,9 @@ def _made(bench: Bench, run: Run, values: Mapping[str, Any]) -> Made:
     began = time.process_time()
     learn = batch.take(rows_that_teach(material, values["taught_by"], bench.rng_for("part", run.data, seed=run.seed)))
     if values["pretrained"]:
-        training = TrainingSettings(epochs=bench.scale.epochs, least_steps=bench.scale.pretrain_steps)
+        training = TrainingSettings(
+            epochs=bench.scale.epochs, least_steps=bench.scale.pretrain_steps, patience=PATIENCE, bf16=True
+        )
         may_stop = len(material.validation) and values["taught_by"] == "all"
         held_out = [batch.take(material.validation)] if may_stop else []
         encoder.fit([learn], rng, validation=held_out, training=training)

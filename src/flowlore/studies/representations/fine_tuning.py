@@ -35,7 +35,9 @@ def fine_tuned(
     probe = ProbeHead().fit(whole.vectors[learn], labels[learn], whole.vectors[material.train])
     before = scores(labels[held], probe.predict(whole.vectors[held])).macro_f1
     settings = FineTuningSettings(
-        epochs=min(FineTuningSettings().epochs, 2 * bench.scale.epochs), least_steps=bench.scale.network_steps
+        epochs=min(FineTuningSettings().epochs, 2 * bench.scale.epochs),
+        least_steps=bench.scale.network_steps,
+        bf16=True,
     )
     encoder, linear, training = whole.encoder.fine_tuned(
         batch.take(learn),
