@@ -41,7 +41,7 @@ def _extract(table: pa.RecordBatch, settings: FeatureSettings) -> FeatureBatch:
     channels: dict[str, Array] = {}
     present: dict[str, npt.NDArray[np.bool_]] = {}
     if settings.context_s:
-        channels["context"] = context_keys(table, settings.context_s)
+        channels["context"] = context_keys(table, settings.context_s, settings.context_by)
     if settings.quantities:
         numbers = extract_quantities(table)
         channels["quantities"] = numbers

@@ -1,6 +1,7 @@
 """Which features are taken from a flow table, and what stays out unless a person asks for it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..settings import Settings, setting
 
@@ -34,9 +35,14 @@ class FeatureSettings(Settings):
         False,
         "which flows share a host, and when, for encoders of graphs; addresses join flows and are never looked at",
     )
+    context_by: Literal["service", "client"] = setting(
+        "service",
+        "flows that count as related while an encoder trains: those to one service (server, port and protocol; those "
+        "of one client where it is not known), for naming applications, or those of one client, for naming devices",
+    )
     context_s: float = setting(
         300.0,
-        "flows of one client within so many seconds count as related while an encoder trains; 0: none do",
+        "flows of one client count as related within so many seconds; 0: none do, of one service neither",
         minimum=0,
     )
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ..errors import TaskError
 from ..features.batch import MODALITIES, FeatureBatch
-from ..features.context import CLIENTS
+from ..features.context import CLIENTS, SERVICE
 from ..features.extract import extract
 from ..features.settings import FeatureSettings
 from ..flows.schema import NETFLOW, columns
@@ -257,8 +257,10 @@ def _identity(flows: Flows) -> tuple[str, ...]:
 
 
 def _context(flows: Flows, features: FeatureSettings) -> str:
-    """Which column tells who a client is, as `features/context.py` chooses it."""
+    """What flows have in common that belong together, as `features/context.py` chooses it."""
     if not features.context_s:
         return "nothing"
+    if features.context_by == "service" and set(SERVICE) <= set(flows.column_names):
+        return "the service (server, port and protocol)"
     known = [name for name in (*CLIENTS, "capture") if name in flows.column_names]
     return f"`{known[0]}` within {features.context_s:g} s" if known else "nothing"

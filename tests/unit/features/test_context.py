@@ -26,6 +26,23 @@ def test_a_client_a_minute() -> None:
     assert keys(600.0, src_ip=ends[:3], start=at(1, 59, 61)) == 3 * keys(600.0, src_ip=ends[:1], start=at(1))
 
 
+def test_a_service_whoever_asks_and_whenever() -> None:
+    servers = [bytes(15) + bytes([number]) for number in (9, 9, 9, 8)]
+    clients = [bytes(15) + bytes([number]) for number in (1, 2, 1, 1)]
+    columns = {"dst_ip": servers, "src_ip": clients, "protocol": np.array([6, 6, 6, 6], np.uint8)}
+    rows = flow_batch({**columns, "dst_port": np.array([443, 443, 80, 443], np.uint16), "start": at(1, 9999, 1, 1)}, 4)
+    first, again, port, server = context_keys(rows, 60.0, "service").tolist()
+    assert first == again and len({first, port, server}) == 3 and 0 not in (first, port, server)
+    by_client = context_keys(rows, 60.0, "client").tolist()
+    assert by_client[0] == by_client[2] == by_client[3] != by_client[1]
+
+
+def test_a_flow_without_a_server_goes_by_its_client() -> None:
+    ends = [bytes(15) + bytes([1])] * 2
+    rows = flow_batch({"src_ip": ends, "dst_ip": [bytes(16), None], "start": at(1, 2)}, 2)
+    assert context_keys(rows, 60.0, "service").tolist() == context_keys(rows, 60.0, "client").tolist()
+
+
 def test_one_client_in_two_captures_is_two() -> None:
     first, second = keys(src_ip=[bytes(16)] * 2, capture=["a", "b"], start=at(1, 1))
     assert first != second

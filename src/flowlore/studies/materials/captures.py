@@ -66,7 +66,7 @@ def iot_sentinel(places: Places) -> Gathered:
         groups=texts(flows, "capture"),
         split_by="capture: for each device type the last 30 % of the captures examine",
         proof=f"none of {len(np.unique(texts(flows, 'capture').astype(str))):,} captures is on two sides",
-        features=FeatureSettings(use_names=False, payload_bytes=PAYLOAD_BYTES),
+        features=FeatureSettings(use_names=False, payload_bytes=PAYLOAD_BYTES, context_by="client"),
         checksum=checksum_of(loaded.paths),
         licence=loaded.dataset.licence,
         notes=(
