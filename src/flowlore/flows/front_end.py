@@ -7,6 +7,8 @@ function around them that takes its arguments as words of 64 bits.
 This leans on names that Numba keeps to itself. Where another release has them no more, kernels compile as all else.
 """
 
+import ctypes
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +24,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target as typed_target
 from numba.np import arrayobj as typed_arrays
 
-from .machine_code import ObjectCode
+from .machine_code import ObjectCode, digest_of_sources
 
 # Their methods have no types.
 njit: Any = typed_njit
@@ -51,7 +53,7 @@ _WORD = ir.IntType(64)
 
 
 class UnknownNumba(Exception):
-    """This release keeps things in another way."""
+    """Machine code cannot stand for itself: this release keeps things in another way, or the kernel needs Numba."""
 
 
 def whole(function: Callable[..., object]) -> Any:
@@ -92,7 +94,7 @@ def object_code(entry: Any, arguments: tuple[Any, ...]) -> ObjectCode:
     with compiling:
         entry.dispatcher.compile(kinds)
         made = entry.dispatcher.overloads[kinds]
-        symbol = f"flowlore_{entry.__name__}_{abs(hash(kinds)):x}"
+        symbol = _symbol(entry, kinds)
         try:
             library = _ObjectLibrary(made.target_context.codegen(), symbol)
             module = library.create_ir_module(symbol)
@@ -103,6 +105,12 @@ def object_code(entry: Any, arguments: tuple[Any, ...]) -> ObjectCode:
             return ObjectCode(symbol, results, library.object_code)
         except (AttributeError, TypeError) as error:
             raise UnknownNumba(str(error)) from error
+
+
+def _symbol(entry: Any, kinds: tuple[Any, ...]) -> str:
+    """A name that no other kernel has, for all machine code of a process lies in one room."""
+    words = f"{entry.__module__} {digest_of_sources(entry)} {kinds}"
+    return f"flowlore_{entry.__name__}_{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 
 def _for_plain_types(dispatcher: Any) -> Any:
@@ -152,6 +160,10 @@ class _ObjectLibrary(_Library):  # type: ignore[misc]  # Numba's classes have no
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
+        every_process = ctypes.CDLL(None)
+        for one in self._final_module.functions:
+            if one.is_declaration and not one.name.startswith("llvm.") and not hasattr(every_process, one.name):
+                raise UnknownNumba(f"`{one.name}` is in Numba only: whoever loads the code without it would be ended")
         self.object_code = self._codegen._tm.emit_object(self._final_module)
 
 

@@ -2,7 +2,7 @@
 
 A kernel's file is named after everything that its machine code depends on: the kinds of its arguments, the code and the
 constants of all functions that it calls, Numba, the processor. So it is never stale, and nothing has to be told that a
-source was edited.
+source was edited. It holds a checksum: the processor would run whatever a damaged file says.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 _BY_ROWS, _BY_COLUMNS = 0x1, 0x2  # NumPy's flags: C- and F-contiguous
 _FLAGS = _BY_ROWS | 0x100 | 0x400  # with aligned and writeable
+_MAKERS = ("front_end.py", "intrinsics.py")  # sources that say how machine code is made
 _lock = threading.Lock()
 
 
@@ -69,6 +70,8 @@ class Loaded:
             engine.add_object_file(_binding().object_file.ObjectFileRef.from_data(made.code))
             engine.finalize_object()
             address = engine.get_function_address(made.symbol)
+        if not address:
+            raise ValueError(f"no function `{made.symbol}` is in the machine code")
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)
         self._name = name
         self._is_tuple = made.results.startswith("(")
@@ -87,10 +90,13 @@ class Loaded:
 
 
 def load(entry: Any, kinds: Any) -> Loaded | None:
-    """From the disk, or None where it was never compiled for these arguments."""
+    """From the disk, or None where it was never compiled for these arguments, or is not as it was written."""
     for folder in _folders(entry):
-        with suppress(OSError, ValueError, KeyError):
-            head, _, code = (folder / _file_name(entry, kinds)).read_bytes().partition(b"\n")
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            checksum, _, rest = (folder / _file_name(entry, kinds)).read_bytes().partition(b"\n")
+            if checksum != _checksum(rest):
+                continue
+            head, _, code = rest.partition(b"\n")
             about = json.loads(head)
             return Loaded(ObjectCode(about["symbol"], about["results"], code), entry.__name__)
     return None
@@ -99,25 +105,25 @@ def load(entry: Any, kinds: Any) -> Loaded | None:
 def save(entry: Any, kinds: Any, made: ObjectCode) -> None:
     """Keep it for the next time in place of what was made from older sources. Where that cannot be, do without."""
     name = _file_name(entry, kinds)
-    head = json.dumps({"symbol": made.symbol, "results": made.results}).encode()
+    data = json.dumps({"symbol": made.symbol, "results": made.results}).encode() + b"\n" + made.code
     for folder in _folders(entry):
         temporary = folder / f"{name}.{os.getpid()}"
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                temporary.write_bytes(head + b"\n" + made.code)
+                temporary.write_bytes(_checksum(data) + b"\n" + data)
                 temporary.replace(folder / name)
             finally:
                 temporary.unlink(missing_ok=True)
             for old in folder.glob(f"{name.rsplit('-', 1)[0]}-*"):
-                if old.name != name:
+                if not old.name.startswith(name):  # another process may just write the same
                     old.unlink(missing_ok=True)
             return
 
 
 def is_stored(entry: Any) -> bool:
     """Whether machine code made from these sources is on the disk, for whatever arguments."""
-    ending = f"-{_digest_of_sources(entry)}.kernel"
+    ending = f"-{digest_of_sources(entry)}.kernel"
     start = f"{entry.__name__}-"
     return any(
         path.name.startswith(start) and path.name.endswith(ending)
@@ -125,6 +131,25 @@ def is_stored(entry: Any) -> bool:
         if folder.is_dir()
         for path in folder.iterdir()
     )
+
+
+@cache
+def digest_of_sources(entry: Any) -> str:
+    """Of a kernel's code, of all that it calls, and of all else that its machine code depends on but its arguments."""
+    found = hashlib.sha256(_surroundings().encode())
+    seen: set[int] = set()
+    waiting = [entry]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            found.update(repr(sorted(one.options.items())).encode())
+            waiting.extend(_add_code(one.function.__code__, one.function, found.update))
+    return found.hexdigest()[:24]
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _result(kind: str, word: int) -> Any:
@@ -140,12 +165,15 @@ def _folders(entry: Any) -> Iterator[Path]:
         yield Path(chosen, "flowlore")
         return
     yield Path(entry.function.__code__.co_filename).parent / "__pycache__"
-    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "flowlore")
+    with suppress(RuntimeError):  # a user without a home
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "flowlore")
 
 
 def _file_name(entry: Any, kinds: Any) -> str:
-    where = hashlib.sha256(f"{entry.function.__code__.co_filename} {_kinds_text(kinds)}".encode()).hexdigest()[:12]
-    return f"{entry.__name__}-{where}-{_digest_of_sources(entry)}.kernel"
+    """Machines that share a folder have a file each: what one makes does not take the other's place."""
+    words = f"{entry.function.__code__.co_filename} {_kinds_text(kinds)} {_processor()}"
+    where = hashlib.sha256(words.encode()).hexdigest()[:12]
+    return f"{entry.__name__}-{where}-{digest_of_sources(entry)}.kernel"
 
 
 def _kinds_text(kinds: Any) -> str:
@@ -153,21 +181,9 @@ def _kinds_text(kinds: Any) -> str:
         return f"({', '.join(map(_kinds_text, kinds))})"
     if isinstance(kinds, np.dtype):
         return f"{kinds.descr} {kinds.itemsize}"
+    if hasattr(kinds, "_fields"):
+        return f"{kinds.__name__}{kinds._fields}"
     return kinds.__name__ if isinstance(kinds, type) else repr(kinds)
-
-
-@cache
-def _digest_of_sources(entry: Any) -> str:
-    found = hashlib.sha256(_surroundings().encode())
-    seen: set[int] = set()
-    waiting = [entry]
-    while waiting:
-        one = waiting.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            found.update(repr(sorted(one.options.items())).encode())
-            waiting.extend(_add_code(one.function.__code__, one.function, found.update))
-    return found.hexdigest()[:24]
 
 
 def _add_code(code: CodeType, function: Any, add: Callable[[bytes], None]) -> list[Any]:
@@ -179,22 +195,33 @@ def _add_code(code: CodeType, function: Any, add: Callable[[bytes], None]) -> li
             parts += _add_code(constant, function, add)
         else:
             add(repr(constant).encode())
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, ModuleType | type):
-            add(f"{name} {value.__name__}".encode())
-        elif hasattr(value, "options"):
-            parts.append(value)
-            add(f"{name} {value.__module__}.{value.__qualname__}".encode())
-        elif hasattr(value, "place"):
-            add(f"{name} {value.place}".encode())
-        elif callable(value):
-            add(f"{name} {getattr(value, '__name__', '')}".encode())
-        elif isinstance(value, np.ndarray):
-            add(name.encode() + value.tobytes())
-        else:
-            add(f"{name} {value!r}".encode())
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    around = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+    for name in (*code.co_names, *code.co_freevars):
+        parts += _add_value(name, around.get(name), code.co_names, add)
     return parts
+
+
+def _add_value(name: str, value: Any, attributes: Collection[str], add: Callable[[bytes], None]) -> list[Any]:
+    """The same for one name that a function reads. Of a module, all that it may read there: some of `attributes`."""
+    if isinstance(value, ModuleType):
+        add(f"{name} {value.__name__}".encode())
+        held = vars(value)
+        return [part for one in attributes if one in held for part in _add_value(one, held[one], (), add)]
+    if isinstance(value, type):
+        add(f"{name} {value.__name__}".encode())
+    elif hasattr(value, "options"):
+        add(f"{name} {value.__module__}.{value.__qualname__}".encode())
+        return [value]
+    elif hasattr(value, "place"):
+        add(f"{name} {value.place}".encode())
+    elif callable(value):
+        add(f"{name} {getattr(value, '__name__', '')}".encode())
+    elif isinstance(value, np.ndarray):
+        add(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
+    else:
+        add(f"{name} {value!r}".encode())
+    return []
 
 
 @cache
@@ -204,11 +231,15 @@ def _surroundings() -> str:
     release = Path(numba.origin).stat().st_mtime_ns if numba and numba.origin else 0
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
     settings = [setting for setting in settings if not setting.startswith("NUMBA_CACHE_DIR=")]
-    intrinsics = Path(__file__).with_name("intrinsics.py").read_text(encoding="utf-8")
-    llvm = _binding()
-    processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
+    makers = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _MAKERS]
     python = sys.version_info[:2]
-    return repr((FORMAT, python, platform.machine(), release, np.__version__, settings, intrinsics, processor))
+    return repr((FORMAT, python, release, np.__version__, settings, makers, _processor()))
+
+
+@cache
+def _processor() -> str:
+    llvm = _binding()
+    return f"{platform.machine()} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
 
 
 @cache

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,29 @@ def times(number):
 def all_times(numbers):
     for place in range(len(numbers)):
         numbers[place] = times(numbers[place])
+"""
+
+OF_A_MODULE = KERNELS.replace("from constants import FACTOR", "import constants").replace("FACTOR", "constants.FACTOR")
+
+DIFFERENCES = """
+from typing import NamedTuple
+from flowlore.flows.compiled import borrowing
+
+class Pair(NamedTuple):
+    FIELDS
+
+@borrowing
+def difference(pair):
+    return pair.high - pair.low
+"""
+
+OF_CHANCE = """
+import numpy as np
+from flowlore.flows.compiled import borrowing
+
+@borrowing
+def any_number():
+    return np.random.randint(0, 1)
 """
 
 USE = """
@@ -125,14 +149,72 @@ def test_the_second_process_needs_no_numba_until_a_constant_changes(tmp_path: Pa
     assert len(stored) == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}\n"])
-def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+def test_a_constant_that_is_read_from_its_module_counts_too(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(OF_A_MODULE)
+    for factor, expected in ((2, "[0, 2, 4]"), (3, "[0, 3, 6]")):
+        (tmp_path / "constants.py").write_text(f"FACTOR = {factor}\n")
+        assert [run(tmp_path, USE) for _ in range(2)] == [f"{expected} True", f"{expected} False"]
+
+
+def test_fields_in_another_order_are_other_arguments(tmp_path: Path) -> None:
+    for fields in ("high: int; low: int", "low: int; high: int"):
+        (tmp_path / "kernels.py").write_text(DIFFERENCES.replace("FIELDS", fields))
+        assert run(tmp_path, "from kernels import *; print(difference(Pair(high=7, low=3)))") == "4"
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def with_a_bit_turned(data: bytes) -> bytes:
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+
+
+def without_checksum(data: bytes) -> bytes:
+    return data.partition(b"\n")[2]
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"[]\n", cut, with_a_bit_turned, without_checksum])
+def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     (tmp_path / "kernels.py").write_text(KERNELS)
     (tmp_path / "constants.py").write_text("FACTOR = 2\n")
     run(tmp_path, USE)
     for stored in (tmp_path / "cache").rglob("all_times-*"):
-        stored.write_bytes(damage)
+        stored.write_bytes(damage(stored.read_bytes()))
     assert [run(tmp_path, USE) for _ in range(2)] == ["[0, 2, 4] True", "[0, 2, 4] False"]
+
+
+def test_machines_that_share_a_folder_keep_their_own(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    (tmp_path / "constants.py").write_text("FACTOR = 2\n")
+    other = f"from flowlore.flows import machine_code; machine_code._processor = lambda: 'another'\n{USE}"
+    assert [run(tmp_path, code)[-5:].strip() for code in (USE, other, USE, other)] == ["True", "True", "False", "False"]
+
+
+def test_kernels_of_one_name_are_told_apart() -> None:
+    def made(factor: int) -> Entry:
+        def times(number):  # type: ignore[no-untyped-def]
+            return 2 * number if is_first else 3 * number
+
+        is_first = factor == 2
+        return Entry(times)
+
+    assert [made(factor)(7) for factor in (2, 3)] == [14, 21]
+
+
+def test_a_user_without_a_home_compiles_each_time(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    (tmp_path / "constants.py").write_text("FACTOR = 2\n")
+    (tmp_path / "__pycache__").write_text("a file where the folder should be")
+    homeless = """
+import os, pathlib
+del os.environ["NUMBA_CACHE_DIR"]
+def nowhere():
+    raise RuntimeError("no home")
+pathlib.Path.home = nowhere
+"""
+    assert run(tmp_path, f"{homeless}{USE}") == "[0, 2, 4] True"
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_each_time(tmp_path: Path) -> None:
@@ -154,6 +236,12 @@ def test_where_numba_has_other_names_kernels_compile_as_all_else(tmp_path: Path,
     (tmp_path / "kernels.py").write_text(KERNELS)
     (tmp_path / "constants.py").write_text("FACTOR = 2\n")
     assert run(tmp_path, f"from flowlore.flows import front_end; {another_numba}\n{USE}") == "[0, 2, 4] True"
+
+
+def test_a_kernel_that_calls_into_numba_stays_with_it(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(OF_CHANCE)
+    use = "import sys, kernels; print(kernels.any_number(), 'numba' in sys.modules)"
+    assert [run(tmp_path, use) for _ in range(2)] == ["0 True", "0 True"]
 
 
 def test_whether_it_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
