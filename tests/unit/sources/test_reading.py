@@ -94,6 +94,19 @@ def test_what_is_no_state_is_refused_in_words(whole: Path, tmp_path: Path, held:
     assert "pickle" not in str(raised.value)
 
 
+def test_whichever_byte_of_a_state_is_damaged_it_is_read_or_refused(parts: list[Path], tmp_path: Path) -> None:
+    state = tmp_path / "meter.state"
+    read(parts[0], settings=settings(), state=state)
+    whole, refused = state.read_bytes(), 0
+    for place in range(len(whole) - 3000, len(whole), 37):  # the directory of the archive
+        state.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            load_state(state, settings().meter)
+        except (InputError, SettingError):
+            refused += 1
+    assert refused > 10
+
+
 def test_a_state_goes_with_captures_only(tmp_path: Path) -> None:
     (tmp_path / "conn.log").write_text("#separator \\x09\n#fields\tts\tuid\n#types\ttime\tstring\n1.0\tC1\n")
     with pytest.raises((SettingError, UnrecognisedInput)):

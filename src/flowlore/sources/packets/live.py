@@ -153,12 +153,14 @@ class LiveCapture:
             if self._most_packets is not None:
                 count = min(count, self._most_packets - self.frames_read)
             self.frames_read += count
-            lent.append(start)
-            if len(lent) >= RING_SLOTS:
-                write_status(ring, lent.popleft(), 0)
             block = (block + 1) % self._geometry.blocks
             if count:
+                lent.append(start)
+                if len(lent) >= RING_SLOTS:
+                    write_status(ring, lent.popleft(), 0)
                 yield Chunk(ring, frames[:count], [self.name])
+            else:
+                write_status(ring, start, 0)
             if self.frames_read == self._most_packets:
                 return
 

@@ -1,7 +1,9 @@
 """A meter's state on disk: what is needed to go on as if nothing had happened. Arrays only, never executed."""
 
 import json
+import struct
 import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +31,10 @@ from .layout import (
 from .meter import Meter
 
 FORMAT_VERSION = 2
+_OF_DAMAGE = (  # what an archive of arrays may raise where its bytes are not as they were written
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError),
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +92,18 @@ def load_state(path: Path, settings: MeterSettings, *, beside: bool = False) -> 
                 meter.tables[shard] = _restored(tables, arrays, shard)
             for name, array in meter.lookups._asdict().items():
                 array.view(np.uint8)[:] = arrays[f"lookups.{name}"]
-            fragments = arrays["fragments"].copy()
+            fragments = arrays["fragments"].copy().view(FRAGMENT)
     except OSError as error:
         raise InputError(
             f"meter: the state `{path}` cannot be read: {(error.strerror or str(error)).lower()}",
             hint="name a file that `--state` wrote, or a new one",
         ) from None
-    except (EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+    except _OF_DAMAGE:
         raise InputError(
             f"meter: `{path}` is not a saved meter state, or a damaged one",
             hint="name a file that `--state` wrote, or a new one",
         ) from None
-    return SavedState(meter, fragments.view(FRAGMENT))
+    return SavedState(meter, fragments)
 
 
 def _used_parts(tables: Tables, payload_bytes: int) -> dict[str, Any]:
