@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from flowlore.flows.addresses import parse_addresses
+from flowlore.sources.identity import identity_of
 from flowlore.sources.records.rows import flow_rows
 from flowlore.sources.source import Account, Head, Input
 
@@ -34,6 +35,7 @@ class WhitespaceSource:
     def __init__(self, inputs: Sequence[Input], settings: Any) -> None:
         self.account = Account()
         self._inputs = inputs
+        self._identity = identity_of(settings)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         for item in self._inputs:
@@ -52,7 +54,14 @@ class WhitespaceSource:
             self.account.skipped["damaged-line"] += len(lines) - frame.height
         if frame.height:
             columns = {name: frame[name] for name in frame.columns}
-            yield flow_rows(columns, frame.height, source=self.name, capture=capture, first_record=first_record)
+            yield flow_rows(
+                columns,
+                frame.height,
+                source=self.name,
+                capture=capture,
+                first_record=first_record,
+                identity=self._identity,
+            )
 
 
 def good_rows(lines: list[bytes]) -> pl.DataFrame:

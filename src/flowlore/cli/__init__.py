@@ -36,11 +36,12 @@ def run(arguments: Sequence[str]) -> int:
 
     from ..errors import FlowloreError
     from .app import app
+    from .text import printable
 
     try:
         code = app(args=list(arguments), prog_name="flowlore", standalone_mode=False) or 0
     except FlowloreError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(printable(line) for line in str(error).split("\n")), file=sys.stderr)
         return 2
     except TyperException as error:
         return _wrong_usage(error)

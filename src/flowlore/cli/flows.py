@@ -63,6 +63,8 @@ def flows(
     from .metering import Request, meter
 
     request = Request(
+        verb="flows",
+        may_be_live=True,
         inputs=inputs or [],
         interface=interface,
         listen=listen,

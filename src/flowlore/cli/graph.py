@@ -49,7 +49,7 @@ def graph(
     from .metering import Request, check
     from .text import print_json, printable
 
-    check(Request(inputs=inputs or [], where=where))
+    check(Request(verb="graph", inputs=inputs or [], where=where))
     if output is None:
         raise OutputError("output: where the page should go was not said", hint="`-o graph.html`")
     page = FileInTheMaking(output, overwrite=overwrite)

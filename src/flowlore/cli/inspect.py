@@ -40,7 +40,7 @@ def inspect(
     from .metering import Request, check, scanning
     from .text import print_json
 
-    request = Request(inputs=inputs or [], where=where, asn=asn, geo=geo)
+    request = Request(verb="inspect", inputs=inputs or [], where=where, asn=asn, geo=geo)
     check(request)
     settings = options.resolved(config, set)
     with contextlib.ExitStack() as stack:

@@ -95,9 +95,10 @@ def _interface(request: Request, settings: PipelineConfig, is_over: Callable[[],
 
 def _collector(request: Request, settings: PipelineConfig) -> Any:
     host, port = address_of(request.listen or "")
+    from ..sources.identity import identity_of
     from ..sources.records.netflow.collector import UdpCollector
 
-    return UdpCollector(host or EVERY_ADDRESS, port, settings.netflow, settings.sflow)
+    return UdpCollector(host or EVERY_ADDRESS, port, settings.netflow, settings.sflow, identity_of(settings))
 
 
 def address_of(text: str) -> tuple[str, int]:
@@ -113,6 +114,6 @@ def address_of(text: str) -> tuple[str, int]:
         host, port = text, str(DEFAULT_PORT)
     if not port.isdecimal() or not 0 <= int(port) <= 65_535:
         raise InputError(
-            f"flows: `{text}` is not HOST:PORT", hint="for example `--listen :2055` or `--listen [::1]:2055`"
+            f"live: `{text}` is not HOST:PORT", hint="for example `--listen :2055` or `--listen [::1]:2055`"
         )
     return host.strip("[]"), int(port)

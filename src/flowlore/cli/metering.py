@@ -22,6 +22,8 @@ UNRECOGNISED = 3  # files that no source reads, of which so many are shown
 class Request:
     """What a verb was asked to read, what to keep of it, and where to put it."""
 
+    verb: str = "reading"  # as messages name it
+    may_be_live: bool = False
     inputs: list[str] = field(default_factory=list)
     interface: str | None = None
     listen: str | None = None
@@ -74,18 +76,19 @@ def meter(request: Request, settings: PipelineConfig) -> dict[str, Any]:
 def check(request: Request) -> None:
     """One way in, and stops only where there is something to stop."""
     asked = [bool(request.inputs), request.interface is not None, request.listen is not None]
+    verb = request.verb
     if sum(asked) == 0:
+        live = ", `-i eth0` for an interface, or `--listen :2055`" if request.may_be_live else ""
         raise InputError(
-            "flows: nothing to read was named",
-            hint="name files or folders, `-` for standard input, `-i eth0` for an interface, or `--listen :2055`",
+            f"{verb}: nothing to read was named", hint=f"name files or folders, `-` for standard input{live}"
         )
     if sum(asked) > 1:
-        raise InputError("flows: files, `-i` and `--listen` exclude each other", hint="choose one of them")
+        raise InputError(f"{verb}: files, `-i` and `--listen` exclude each other", hint="choose one of them")
     if request.last and request.state is None:
-        raise SettingError("flows: `--last` ends the flows of a state, but none was named", hint="add `--state FILE`")
+        raise SettingError(f"{verb}: `--last` ends the flows of a state, but none was named", hint="add `--state FILE`")
     if not request.is_live and (request.duration_s is not None or request.count is not None):
         raise SettingError(
-            "flows: `--duration` and `--count` stop a live reading, but files were named",
+            f"{verb}: `--duration` and `--count` stop a live reading, but files were named",
             hint="cut a file with `--where`, for example `--where \"start < '2026-05-01 12:00'\"`",
         )
 

@@ -88,8 +88,8 @@ def rates(
         raise OutputError("output: where the rates should go was not said", hint="`-o rates.parquet`, or `-o -`")
     settings = options.resolved(config, set)
     request = Request(
-        inputs=inputs or [], interface=interface, listen=listen, duration_s=duration, where=where, asn=asn,
-        output=output, overwrite=overwrite,
+        verb="rates", may_be_live=True, inputs=inputs or [], interface=interface, listen=listen, duration_s=duration,
+        where=where, asn=asn, output=output, overwrite=overwrite,
     )  # fmt: skip
     if inputs and len(inputs) == 1 and (time or entity or counters or absent_is_zero or is_plain_series(inputs[0])):
         report = _plain(

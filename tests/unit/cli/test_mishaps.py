@@ -44,6 +44,13 @@ def test_files_that_nobody_reads_are_named(tmp_path: Path, capsys: pytest.Captur
     assert "note0.txt: not read" in capsys.readouterr().out
 
 
+def test_a_message_about_a_strange_file_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "strange").write_bytes(b"a plain text with \x1b[2J one thing in it that is none\n" * 9)
+    assert run(["inspect", str(tmp_path / "strange")]) == 2
+    said = capsys.readouterr().err
+    assert "\\x1b[2J" in said and "\x1b" not in said and said.count("\n") == 3
+
+
 def test_a_lake_says_that_it_held_the_flows_already(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["flows", CAPTURE, "-o", f"{tmp_path}/lake/", *DNS]
     assert run(arguments) == 0
@@ -104,3 +111,16 @@ def test_what_cannot_be_listened_on_is_helped_by_its_cause(
     assert run(["flows", "--listen", listen, "-o", str(tmp_path / "x.jsonl")]) == 2
     assert hint in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "may_be_live"),
+    [(["flows"], True), (["rates", "-o", "rates.parquet"], True), (["inspect"], False), (["graph"], False)],
+)
+def test_a_verb_that_was_given_nothing_names_itself_and_its_own_ways_in(
+    arguments: list[str], may_be_live: bool, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{arguments[0]}: nothing to read was named")
+    assert ("--listen" in said) == may_be_live

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ class LoadedDataset:
     paths: tuple[Path, ...]
 
     def open(self, settings: Any = None) -> Source:
-        """The source that reads its files into the flow table. `settings` are those of all sources."""
+        """The source that reads its files into the flow table. `settings` are those of all sources, or none."""
+        from ..settings import SourceSettings
+
+        settings = SourceSettings() if settings is None else settings
         if not self.dataset.has_flows:
             raise InputError(
                 f"datasets: `{self.dataset.name}` holds {self.dataset.kind}, not flows: {self.dataset.what}",
@@ -35,7 +38,8 @@ class LoadedDataset:
             from ..records.settings import TablesSettings
             from ..records.tables import TablesSource
 
-            return TablesSource(inputs, TablesSettings(map=self.dataset.map, label_source=self.dataset.name))
+            own = TablesSettings(map=self.dataset.map, label_source=self.dataset.name)
+            return TablesSource(inputs, replace(settings, tables=own))
         if not self.dataset.source:
             raise InputError(
                 f"datasets: no source reads all of `{self.dataset.name}` at once: {self.dataset.what}",

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ...flows.ids import community_ids, fixed_binary, flow_ids_of_halves
 from ...flows.schema import END_REASONS, arrow_schema, flow_batch
+from ..identity import EVERYBODYS, Identity
 
 Records = npt.NDArray[np.void]
 Places = npt.NDArray[np.int64]
@@ -213,8 +214,7 @@ def finish_batch(
     captures: Sequence[str],
     *,
     source: str,
-    community_id: bool = True,
-    flow_id_key: tuple[int, int] = (0, 0),
+    identity: Identity = EVERYBODYS,
 ) -> pa.RecordBatch:
     """Rows of the flow table. `exporters` and `captures` are what the ordinals in the records stand for.
 
@@ -281,7 +281,7 @@ def finish_batch(
     known["exporter"] = pa.array(list(exporters), pa.string()).take(pa.array(one["session"]))
     known["source"] = pa.repeat(pa.scalar(source), rows)
     known["capture"] = pa.array(list(captures), pa.string()).take(pa.array(one["capture"]))
-    known["observation_point"] = pa.repeat(pa.scalar(0, pa.uint32()), rows)
+    known["observation_point"] = pa.repeat(pa.scalar(identity.observation_point, pa.uint32()), rows)
     ports = [np.where(turned, one[other], one[column]) for column, other in (_SWAPPED[3], _SWAPPED[3][::-1])]
     if rows:
         known["flow_id"] = flow_ids_of_halves(
@@ -293,10 +293,11 @@ def finish_batch(
             vlan=one["vlan"],
             inner_vlan=one["inner_vlan"],
             tunnel_id=np.where(_has(one, "tunnel_id"), one["tunnel_id"], 0),
+            observation_point=np.full(rows, identity.observation_point, np.uint32),
             ordinal=paired.ordinals,
-            key=flow_id_key,
+            key=identity.key,
         )
-        if community_id:
+        if identity.community_id:
             ids = community_ids(
                 src_ip=src_ip, dst_ip=dst_ip, src_port=ports[0], dst_port=ports[1], protocol=one["protocol"]
             )

@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...flows.addresses import parse_hexadecimal
 from ...flows.schema import FLOW_ID, INSTANT, IP_ADDRESS, MAC_ADDRESS, SCHEMA_VERSION, arrow_schema, column_names
 from ..compressed import break_reason
+from ..identity import identity_of
 from ..source import Account, Head, Input
 from .columns import as_addresses, as_floats, as_instants, as_integers, as_macs
 from .rows import flow_rows, note_unreadable
@@ -32,6 +33,7 @@ class FlowsSource:
     def __init__(self, inputs: Sequence[Input], settings: Any = None) -> None:
         self.account = Account()
         self._inputs = list(inputs)
+        self._identity = identity_of(settings)
 
     @classmethod
     def recognise(cls, head: Head) -> str | None:
@@ -114,7 +116,9 @@ class FlowsSource:
             made = _converted(field, values)
             note_unreadable(self.account.notes, field.name, values, made)
             columns[field.name] = made
-        return flow_rows(columns, frame.height, source=self.name, capture=name, first_record=first_record)
+        return flow_rows(
+            columns, frame.height, source=self.name, capture=name, first_record=first_record, identity=self._identity
+        )
 
     def _count(self, rows: int) -> None:
         self.account.records += rows

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ..identity import identity_of
 from ..source import Account
 from .columnmaps import ColumnMap, check_columns, plain
 from .mapping import mapped_columns, rows_without_ip
@@ -36,7 +37,7 @@ class MappedRows:
         self.account = account
         self.source = source
         self.capture = capture
-        self.observation_point = observation_point_of(settings)
+        self.identity = identity_of(settings)
         self._header = header
         unused = column_map.unused(header)
         account.details.setdefault("tables", {})[capture] = {
@@ -79,7 +80,7 @@ class MappedRows:
             source=self.source,
             capture=self.capture,
             first_record=first_record,
-            observation_point=self.observation_point,
+            identity=self.identity,
         )
 
     def _without_repeated_headers(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -127,11 +128,6 @@ class MappedRows:
 
 def _nulls(values: pl.Series | pa.Array) -> int:
     return values.null_count() if isinstance(values, pl.Series) else int(values.null_count)
-
-
-def observation_point_of(settings: Any) -> int:
-    """The number of the place where packets were seen, part of `flow_id`; 0 unless set."""
-    return int(getattr(getattr(settings, "meter", None), "observation_point", 0))
 
 
 def part_of(settings: Any, name: str, kind: type[Any]) -> Any:

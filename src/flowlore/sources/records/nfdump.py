@@ -19,6 +19,7 @@ from ...errors import InputError, MissingDependency
 from ...flows.addresses import parse_addresses
 from ...flows.ids import address_halves
 from ..compressed import break_reason
+from ..identity import identity_of
 from ..source import Account, Head, Input
 from .columns import as_durations, as_flags, as_instants, as_integers, as_ports, as_protocols
 from .directed import Paired, Records, Texts, empty_records, finish_batch, know, known_bit
@@ -81,6 +82,7 @@ class NfdumpSource:
         self.account = Account()
         self._inputs = list(inputs)
         self._settings: NfdumpSettings = part_of(settings, "nfdump", NfdumpSettings)
+        self._identity = identity_of(settings)
         self._pairer = Pairer(pairing=self._settings.pairing)
         self._texts = Texts()
         self._exporters: dict[str, int] = {}
@@ -213,7 +215,9 @@ class NfdumpSource:
     def _rows(self, paired: Paired) -> Iterator[pa.RecordBatch]:
         if len(paired):
             names = [name or None for name in self._exporters]
-            batch = finish_batch(paired, self._texts, cast(Any, names), self._captures, source=self.name)
+            batch = finish_batch(
+                paired, self._texts, cast(Any, names), self._captures, source=self.name, identity=self._identity
+            )
             self.account.flows += batch.num_rows
             yield batch
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ...flows.ids import address_halves, community_ids, flow_ids_of_halves
 from ...flows.schema import arrow_schema, flow_batch
+from ..identity import EVERYBODYS, Identity
 
 ABSENT = 0xFFFF  # a VLAN that is not there
 
@@ -23,7 +24,7 @@ def flow_rows(
     source: str,
     capture: str,
     first_record: int,
-    observation_point: int = 0,
+    identity: Identity = EVERYBODYS,
 ) -> pa.RecordBatch:
     """A batch of the flow table from columns by name, with `source`, `capture`, `part`, `flow_id` and `community_id`.
 
@@ -33,10 +34,11 @@ def flow_rows(
     known.setdefault("source", pa.repeat(pa.scalar(source), rows))
     known.setdefault("capture", pa.repeat(pa.scalar(capture), rows))
     known.setdefault("part", pa.repeat(pa.scalar(0, pa.uint32()), rows))
-    known.setdefault("observation_point", pa.repeat(pa.scalar(observation_point, pa.uint32()), rows))
+    known.setdefault("observation_point", pa.repeat(pa.scalar(identity.observation_point, pa.uint32()), rows))
     if rows and "flow_id" not in known:
-        known["flow_id"] = _flow_ids(known, rows, first_record, observation_point)
-    if rows and "community_id" not in known and {"src_ip", "dst_ip", "protocol"} <= set(known):
+        known["flow_id"] = _flow_ids(known, rows, first_record, identity)
+    can_have_community_id = identity.community_id and {"src_ip", "dst_ip", "protocol"} <= set(known)
+    if rows and "community_id" not in known and can_have_community_id:
         known["community_id"] = _community_ids(known, rows)
     return flow_batch(known, rows)
 
@@ -57,7 +59,7 @@ def _arrow(name: str, values: pl.Series | pa.Array) -> pa.Array:
     return values if values.type == type_ else values.cast(type_)
 
 
-def _flow_ids(known: dict[str, Any], rows: int, first_record: int, observation_point: int) -> pa.Array:
+def _flow_ids(known: dict[str, Any], rows: int, first_record: int, identity: Identity) -> pa.Array:
     """Ids of rows; rows of one key and time get ordinals, and rows that lack time or endpoints their record number."""
     src, src_known = _endpoint(known, "src", rows)
     dst, dst_known = _endpoint(known, "dst", rows)
@@ -78,8 +80,9 @@ def _flow_ids(known: dict[str, Any], rows: int, first_record: int, observation_p
             first_ns=_numbers(None if start is None else start.cast(pa.int64()), rows, np.int64),
             vlan=_numbers(known.get("vlan"), rows, np.uint16, ABSENT),
             inner_vlan=_numbers(known.get("inner_vlan"), rows, np.uint16, ABSENT),
-            observation_point=np.full(rows, observation_point, np.uint32),
+            observation_point=np.full(rows, identity.observation_point, np.uint32),
             ordinal=ordinal,
+            key=identity.key,
         )
 
     found = ids(ordinal)

@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from ..compressed import break_reason
+from ..identity import identity_of
 from ..source import Account, Head, Input
 from .joining import KEY, LINES, Pool
-from .mappedrows import observation_point_of, part_of
+from .mappedrows import part_of
 from .rows import flow_rows
 from .settings import SuricataSettings
 from .suricataevents import EVENT_SCHEMA, JOINED, NAMED, event_columns, flow_columns, flow_events, joined_columns
@@ -33,7 +34,7 @@ class SuricataSource:
     def __init__(self, inputs: Sequence[Input], settings: Any = None) -> None:
         self.account = Account()
         self._inputs = list(inputs)
-        self._all_settings = settings
+        self._identity = identity_of(settings)
         self._settings: SuricataSettings = part_of(settings, "suricata", SuricataSettings)
         self._pool = Pool(JOINED)
         self._given_out = pl.Series("given", [], dtype=pl.UInt64)
@@ -137,5 +138,5 @@ class SuricataSource:
             source=self.name,
             capture=name,
             first_record=first_record,
-            observation_point=observation_point_of(self._all_settings),
+            identity=self._identity,
         )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from flowlore.cli.demo import DEMO_CAPTURE
 from flowlore.errors import InputError, UnknownName
 from flowlore.sources.datasets.catalogue import KINDS, Dataset, DatasetFile, catalogue, dataset
-from flowlore.sources.datasets.loading import is_present, load_dataset
+from flowlore.sources.datasets.loading import LoadedDataset, is_present, load_dataset
 from flowlore.sources.datasets.settings import DatasetSettings
 from flowlore.sources.records.columnmaps import shipped_maps
 
@@ -95,6 +96,11 @@ def test_a_mirror_gives_what_is_not_here(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="cannot be fetched"):
         monkeypatch.setenv("FLOWLORE_CACHE_DIR", str(tmp_path / "second"))
         load_dataset("heralding", tmp_path / "nothing", DatasetSettings(mirror=(tmp_path / "absent").as_uri()))
+
+
+def test_a_data_set_of_captures_is_opened_without_settings() -> None:
+    source = LoadedDataset(dataset("ndpi"), (DEMO_CAPTURE,)).open()
+    assert sum(batch.num_rows for batch in source.batches()) == source.account.flows > 0
 
 
 @pytest.mark.shared_data

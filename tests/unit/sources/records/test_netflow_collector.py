@@ -9,6 +9,7 @@ from test_netflow_flows import LEARN, flow
 from test_sflow import EXAMPLES
 
 from flowlore.errors import InputError
+from flowlore.sources.records.netflow import collector as collecting
 from flowlore.sources.records.netflow.collector import UdpCollector
 from flowlore.sources.records.netflow.receiving import DatagramSocket
 from flowlore.sources.records.netflow.settings import NetflowSettings
@@ -42,6 +43,28 @@ def test_it_stops_when_told() -> None:
     collector = UdpCollector(port=0)
     assert list(collector.batches(stop=lambda: True)) == []
     assert list(UdpCollector(port=0).batches(duration_s=0.1)) == []
+
+
+def test_what_goes_wrong_while_receiving_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: DatagramSocket) -> int:
+        raise OSError("the network is gone")
+
+    monkeypatch.setattr(DatagramSocket, "receive", fail)
+    with pytest.raises(OSError, match="the network is gone"):
+        list(UdpCollector(port=0).batches(duration_s=20.0))
+
+
+def test_exporters_that_are_made_up_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "MOST_EXPORTERS", 2)
+    collector = UdpCollector(port=0, settings=NetflowSettings(batch_wait_s=0.05))
+    for last in range(1, 5):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((f"127.0.0.{last}", 0))
+            sender.sendto(LEARN, ("127.0.0.1", collector.port))
+    list(collector.batches(most_datagrams=4, duration_s=20.0))
+    exporters = {row["exporter"]: row["datagrams"] for row in collector.account.details["exporters"]}
+    assert exporters == {"127.0.0.1": 1, "127.0.0.2": 1, "": 2}
+    assert collector.account.notes["too-many-exporters"] == 2
 
 
 def test_a_port_in_use_is_an_error_with_a_hint() -> None:

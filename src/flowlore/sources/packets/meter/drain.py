@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from ....flows.arrays import chosen_words, plain_array, repeated_word, validity
 from ....flows.compiled import borrowing, prefetch
-from ....flows.ids import NO_KEY, community_ids, fixed_binary, flow_ids_of_halves
+from ....flows.ids import community_ids, fixed_binary, flow_ids_of_halves
 from ....flows.schema import DIRECTIONS, END_REASONS, arrow_schema, flow_batch
+from ...identity import Identity
 from ..layout import TUNNELS, Counts, Number, Records
 from .columns import DST_MAC, ROWS_AHEAD, SIDE_COLUMNS, SRC_MAC, Columns, flow_columns, side_columns
 from .layout import SERIES_BLOCK, Tables
@@ -38,12 +39,10 @@ class DrainOptions:
     """What a batch is to hold beside the counts."""
 
     source: str
-    observation_point: int
+    identity: Identity
     payload_bytes: int
     names: bool
-    community_id: bool
     with_series: bool
-    flow_id_key: tuple[int, int] = NO_KEY
 
 
 def drain(tables: Tables, begin: int, count: int, captures: list[str], options: DrainOptions) -> pa.RecordBatch:
@@ -62,7 +61,7 @@ def drain(tables: Tables, begin: int, count: int, captures: list[str], options: 
     known["source"] = repeated_word(options.source, count)
     known["capture"] = chosen_words(flows.values("capture"), captures, None)
     known["end_reason"] = chosen_words(flows.values("end_reason"), END_REASONS, None)
-    known["observation_point"] = np.full(count, options.observation_point, np.uint32)
+    known["observation_point"] = np.full(count, options.identity.observation_point, np.uint32)
     return flow_batch(known, count)
 
 
@@ -87,10 +86,10 @@ def _flow_columns(flows: Columns, addresses: Array, macs: Array, options: DrainO
         tunnel_id=np.where(tunnel == TUNNELS.index("gtp-u"), 0, tunnel_id).astype(np.uint32),
         first_ns=flows.values("first_ns"),
         ordinal=flows.values("ordinal"),
-        observation_point=np.full(flows.rows, options.observation_point, np.uint32),
-        key=options.flow_id_key,
+        observation_point=np.full(flows.rows, options.identity.observation_point, np.uint32),
+        key=options.identity.key,
     )
-    if options.community_id:
+    if options.identity.community_id:
         known["community_id"] = community_ids(
             src_ip=addresses[0], dst_ip=addresses[1], src_port=src_port, dst_port=dst_port, protocol=protocol
         )

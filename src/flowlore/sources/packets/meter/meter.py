@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ....errors import SettingError
-from ....flows.ids import NO_KEY, flow_id_key
+from ...identity import identity_of
 from ..layout import Bytes, Counts, Links, Records
 from ..settings import MeterSettings
 from .drain import DrainOptions, drain
@@ -65,12 +63,10 @@ class Meter:
         self._limits = [limits_of(settings, shard, shards) for shard in range(shards)]
         self._options = DrainOptions(
             source=source,
-            observation_point=settings.observation_point,
+            identity=identity_of(settings),
             payload_bytes=settings.payload_bytes,
             names=settings.names,
-            community_id=settings.community_id,
             with_series=settings.max_packets > 0,
-            flow_id_key=_flow_id_key(settings.flow_id_key_file),
         )
         self._pool = ThreadPoolExecutor(shards, "meter") if beside else None
         self._ended = [0] * shards  # flows that had ended when nothing ran
@@ -206,18 +202,3 @@ class Meter:
                 free_slots(tables, self._lent[shard])
                 self._ended[shard] -= self._lent[shard]
                 self._lent[shard] = 0
-
-
-def _flow_id_key(path: str) -> tuple[int, int]:
-    """The hash key made from the secret in a file; that of everybody where no file is named."""
-    if not path:
-        return NO_KEY
-    try:
-        secret = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"meter: the secret in `{path}` cannot be read: {error}") from None
-    if not secret:
-        raise SettingError(
-            f"meter: the secret in `{path}` is empty", hint="write any long text into it: `openssl rand -hex 16`"
-        )
-    return flow_id_key(secret)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ....flows.compiled import borrowing
+from ...identity import EVERYBODYS, Identity
 from ...source import Account
 from ..sflow.pipeline import SflowPipeline
 from ..sflow.settings import SflowSettings
@@ -22,6 +23,7 @@ from .receiving import SLOT_BYTES, DatagramSocket
 from .settings import NetflowSettings
 
 LOOPBACK = "127.0.0.1"
+MOST_EXPORTERS = 1 << 16  # told apart by their address; senders may be made up
 _QUEUED_BATCHES = 16
 _POLL_S = 0.05
 
@@ -38,18 +40,21 @@ class UdpCollector:
         port: int = 2055,
         settings: NetflowSettings | None = None,
         sflow_settings: SflowSettings | None = None,
+        identity: Identity = EVERYBODYS,
     ) -> None:
         self._settings = settings or NetflowSettings()
         self._socket = DatagramSocket(host, port, self._settings.receive_buffer_bytes)
         self.host, self.port = self._socket.host, self._socket.port
         self._records, self._samples = Account(), Account()
-        self._netflow = NetflowPipeline(self._settings, self._records)
-        self._sflow = SflowPipeline(sflow_settings or SflowSettings(), self._samples)
+        self._netflow = NetflowPipeline(self._settings, self._records, identity=identity)
+        self._sflow = SflowPipeline(sflow_settings or SflowSettings(), self._samples, identity=identity)
         self._queue: queue.Queue[Datagrams | None] = queue.Queue(_QUEUED_BATCHES)
         self._names: dict[tuple[int, int], int] = {}
-        self._exporter_names: list[str] = []
+        self._exporter_names = [""]  # those beyond the most have no name
         self._received = 0
         self._dropped = 0
+        self._unnamed = 0  # datagrams of exporters beyond the most
+        self._failure: BaseException | None = None
         self.account = Account()  # both protocols together; the thread that receives writes only `datagrams`
         self.account.details["datagrams"] = 0
 
@@ -77,6 +82,8 @@ class UdpCollector:
         try:
             while (datagrams := self._queue.get()) is not None:
                 yield from self._counted(self._decode(datagrams))
+            if self._failure is not None:
+                raise self._failure
             for pipeline in (self._netflow, self._sflow):
                 yield from self._counted(pipeline.finish())
         finally:
@@ -101,8 +108,8 @@ class UdpCollector:
         total.records_in_flows = sum(one.records_in_flows for one in accounts)
         total.flows = sum(one.flows for one in accounts)
         total.skipped = sum((one.skipped for one in accounts), Counter())
-        dropped = Counter({"dropped-by-kernel": self._dropped}) if self._dropped else Counter[str]()
-        total.notes = sum((one.notes for one in accounts), dropped)
+        own = Counter({"dropped-by-kernel": self._dropped, "too-many-exporters": self._unnamed})
+        total.notes = sum((one.notes for one in accounts), own)
         total.details["exporters"] = [item for one in accounts for item in one.details.get("exporters", ())]
 
     def _decode(self, datagrams: Datagrams) -> Iterator[pa.RecordBatch]:
@@ -119,7 +126,16 @@ class UdpCollector:
             yield from self._netflow.add(_chosen(datagrams, ~is_sflow) if is_sflow.any() else datagrams, name)
 
     def _receive(self, is_over: Callable[[], bool]) -> None:
-        """The receiving thread: batches by number of datagrams, or by time when they are few."""
+        """The receiving thread. However it ends, who waits for datagrams hears of it."""
+        try:
+            self._receive_until(is_over)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._queue.put(None)
+
+    def _receive_until(self, is_over: Callable[[], bool]) -> None:
+        """Batches by number of datagrams, or by time when they are few."""
         most = self._settings.batch_datagrams
         poll = select.poll()
         poll.register(self._socket.socket, select.POLLIN)
@@ -140,7 +156,6 @@ class UdpCollector:
         self._dropped = self._socket.dropped()
         if len(batch):
             self._queue.put(batch.take(self._exporter_names))
-        self._queue.put(None)
 
     def _exporters_of(self, count: int) -> npt.NDArray[np.int32]:
         addresses = self._socket.addresses(count)
@@ -148,13 +163,15 @@ class UdpCollector:
         places = np.empty(len(distinct), np.int32)
         for row, (high, low) in enumerate(distinct.tolist()):
             key = (high, low)
-            if key not in self._names:
+            if key not in self._names and len(self._names) < MOST_EXPORTERS:
                 self._names[key] = len(self._exporter_names)
                 address = ipaddress.IPv6Address(high << 64 | low) if high or low >> 32 else ipaddress.IPv4Address(low)
                 mapped = getattr(address, "ipv4_mapped", None)
                 self._exporter_names.append(str(mapped or address))
-            places[row] = self._names[key]
-        return places[inverse.reshape(-1)]
+            places[row] = self._names.get(key, 0)
+        found = places[inverse.reshape(-1)]
+        self._unnamed += int((found == 0).sum())
+        return found
 
     def _drain(self) -> None:
         try:

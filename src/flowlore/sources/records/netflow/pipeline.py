@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from ...identity import EVERYBODYS, Identity
 from ...source import Account
 from ..directed import DIRECTED, Paired, Texts, finish_batch
 from ..pairing import Pairer
@@ -22,11 +23,19 @@ ROWS_PER_BATCH = 1 << 17
 class NetflowPipeline:
     """One decoder and one pairer for everything that comes, from however many files or sockets."""
 
-    def __init__(self, settings: NetflowSettings, account: Account, *, source: str = "netflow") -> None:
+    def __init__(
+        self,
+        settings: NetflowSettings,
+        account: Account,
+        *,
+        source: str = "netflow",
+        identity: Identity = EVERYBODYS,
+    ) -> None:
         self.account = account
         self.decoder = Decoder(settings)
         self._settings = settings
         self._source = source
+        self._identity = identity
         self._texts = Texts()
         self._mapped_away: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
@@ -81,7 +90,9 @@ class NetflowPipeline:
                 ordinals=paired.ordinals[first : first + ROWS_PER_BATCH],
             )
             exporters = [session.name for session in self.decoder.sessions.values()]
-            batch = finish_batch(part, self._texts, exporters, self._captures, source=self._source)
+            batch = finish_batch(
+                part, self._texts, exporters, self._captures, source=self._source, identity=self._identity
+            )
             self.account.flows += batch.num_rows
             yield batch
 

@@ -6,6 +6,7 @@ from typing import IO, Any, ClassVar
 
 import pyarrow as pa
 
+from ...identity import identity_of
 from ...source import Account, Head, Input
 from .datagrams import describe_datagram
 from .settings import NetflowSettings
@@ -28,6 +29,7 @@ class NetflowSource:
         self.account = Account()
         self._inputs = list(inputs)
         self._settings: NetflowSettings = part_of(settings, "netflow", NetflowSettings)
+        self._identity = identity_of(settings)
 
     @classmethod
     def recognise(cls, head: Head) -> str | None:
@@ -46,7 +48,7 @@ class NetflowSource:
     def batches(self) -> Iterator[pa.RecordBatch]:
         from .pipeline import NetflowPipeline
 
-        pipeline = NetflowPipeline(self._settings, self.account, source=self.name)
+        pipeline = NetflowPipeline(self._settings, self.account, source=self.name, identity=self._identity)
         for item in self._inputs:
             from ...packets.captures.recognise import recognise
             from .captures import datagrams_from_capture

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ...identity import EVERYBODYS, Identity
 from ...packets.headers.frames import new_fragment_table, parse_frames
 from ...packets.headers.notes import NOTES
 from ...packets.layout import FRAME, NO_MPLS, NO_VLAN, PACKET, REASONS
@@ -40,10 +41,13 @@ _KEY = (
 class SflowPipeline:
     """Samples of agents to flows. Each flow sample is a record; each stands for `sampling_rate` packets."""
 
-    def __init__(self, settings: SflowSettings, account: Account, *, source: str = "sflow") -> None:
+    def __init__(
+        self, settings: SflowSettings, account: Account, *, source: str = "sflow", identity: Identity = EVERYBODYS
+    ) -> None:
         self.account = account
         self._settings = settings
         self._source = source
+        self._identity = identity
         self._sessions: dict[tuple[int, int, int], Session] = {}
         self._captures: list[str] = []
         self._window_ns = int(settings.window_s * 1e9)
@@ -89,7 +93,9 @@ class SflowPipeline:
     def _rows(self, paired: Paired) -> Iterator[pa.RecordBatch]:
         if len(paired):
             exporters = [session.name for session in self._sessions.values()]
-            batch = finish_batch(paired, Texts(), exporters, self._captures, source=self._source)
+            batch = finish_batch(
+                paired, Texts(), exporters, self._captures, source=self._source, identity=self._identity
+            )
             self.account.flows += batch.num_rows
             yield batch
 

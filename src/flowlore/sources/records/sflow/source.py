@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from ...identity import identity_of
 from ...source import Account, Head, Input
 from .settings import SflowSettings
 
@@ -24,6 +25,7 @@ class SflowSource:
         self.account = Account()
         self._inputs = list(inputs)
         self._settings: SflowSettings = part_of(settings, "sflow", SflowSettings)
+        self._identity = identity_of(settings)
 
     @classmethod
     def recognise(cls, head: Head) -> str | None:
@@ -44,7 +46,7 @@ class SflowSource:
         from ..netflow.datagrams import Datagrams
         from .pipeline import SflowPipeline
 
-        pipeline = SflowPipeline(self._settings, self.account, source=self.name)
+        pipeline = SflowPipeline(self._settings, self.account, source=self.name, identity=self._identity)
         for item in self._inputs:
             with item.open() as stream:
                 if recognise(item.head()) is None:
