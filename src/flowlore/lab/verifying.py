@@ -12,21 +12,19 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from .labels import BACKGROUND
+from .visits import Connected, visits_of
 
 EXAMPLES = 10
 SLACK_NS = 2_000_000_000
 WAYS = ("server logs", "payload", "names", "diary")
 
-_VISIT = re.compile(
-    r'^(?P<time>[\d.]+) (?P<client>\S+) (?P<port>\d+) (?P<server_port>\d+) \d+ \d+ "[^"]*" "(?P<request>[^"]*)" '
-    r'"(?P<agent>[^"]*)"'
-)
 _PAGES = frozenset({"web", "http-proxy", "socks", "software-update"})
 # What a request says about who made it: the first pattern that fits "METHOD URI | agent" counts.
 _REQUESTS = tuple(
@@ -103,8 +101,7 @@ def verify_run(folder: Path) -> Verification:
             f"lab: `{folder}` is no folder of a run: it lacks run.json, labels.csv or capture/*.pcapng",
             hint="`flowlore lab run SCENARIO -o FOLDER` makes one",
         )
-    described = json.loads(run.read_text())
-    ways = _ways(folder, described)
+    ways = _ways(folder, _described(run))
     counts: Counter[str] = Counter()
     by_way: dict[str, list[int]] = {name: [0, 0] for name in ways}
     examples: list[dict[str, Any]] = []
@@ -135,22 +132,35 @@ def verify_run(folder: Path) -> Verification:
     )
 
 
+def _described(path: Path) -> dict[str, Any]:
+    """run.json, which has all that is asked of it here."""
+    with suppress(ValueError, KeyError, TypeError):
+        found: dict[str, Any] = json.loads(path.read_text())
+        parts = (found["nodes"], found["scenario"]["hosts"], found["services"])
+        if all(map(isinstance, parts, (dict, dict, list))):
+            return found
+    raise InputError(
+        f"lab: `{path}` is not what a run wrote, or is damaged", hint="`flowlore lab run` makes the folder anew"
+    )
+
+
 def _ways(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]:
     """Functions from a flow to True (agrees), False (contradicts) or None (has no word about it)."""
     hosts = _hosts_of_addresses(described)
-    visits = _visits(folder / "logs", described)
+    visits = visits_of(folder / "logs", described)
     names = _names_of_hosts(described)
     actions = _actions(folder / "actions.jsonl")
     proxies = {one["host"] for one in described["services"] if one["service"] in ("proxy", "socks")}
 
     def by_logs(row: Mapping[str, Any]) -> bool | None:
-        found = visits.get((row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"]), ())
+        found = visits.get(Connected(row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"]), ())
         words = [
-            allowed
-            for time_ns, allowed in found
-            if row["start_ns"] - SLACK_NS <= time_ns <= row["end_ns"] + SLACK_NS and allowed is not None
+            _who_asks_so(visit.request, visit.agent)
+            for visit in found
+            if row["start_ns"] - SLACK_NS <= visit.time_ns <= row["end_ns"] + SLACK_NS
         ]
-        return all(row["label"] in allowed for allowed in words) if words else None
+        said = [allowed for allowed in words if allowed is not None]
+        return all(row["label"] in allowed for allowed in said) if said else None
 
     def by_payload(row: Mapping[str, Any]) -> bool | None:
         allowed = _SPOKEN.get(row["app_protocol"])
@@ -192,22 +202,10 @@ def _names_of_hosts(described: Mapping[str, Any]) -> dict[str, set[str]]:
     return {name: {*host["names"], f"{name}.example"} for name, host in hosts.items()}
 
 
-def _visits(logs: Path, described: Mapping[str, Any]) -> dict[tuple[str, int, str, int], list[tuple[int, Any]]]:
-    """What web servers wrote down: (time, applications that make such a request) by ends of the connection."""
-    found: dict[tuple[str, int, str, int], list[tuple[int, Any]]] = defaultdict(list)
-    for log in sorted(logs.glob("*.access.log")):
-        host = log.name.split(".")[0]
-        addresses = [one for addresses in described["nodes"][host].values() for one in addresses]
-        for line in log.read_text(errors="replace").splitlines():
-            visit = _VISIT.match(line)
-            if visit is None:
-                continue
-            words = f"{visit['request']} | {visit['agent']}"
-            allowed = next((allowed for pattern, allowed in _REQUESTS if pattern.search(words)), None)
-            for address in addresses:
-                key = (visit["client"], int(visit["port"]), address, int(visit["server_port"]))
-                found[key].append((round(float(visit["time"]) * 1e9), allowed))
-    return found
+def _who_asks_so(request: str, agent: str) -> frozenset[str] | None:
+    """Applications that make such a request; None where many would."""
+    words = f"{request} | {agent}"
+    return next((allowed for pattern, allowed in _REQUESTS if pattern.search(words)), None)
 
 
 def _actions(path: Path) -> dict[str, dict[str, list[tuple[int, int]]]]:

@@ -19,6 +19,18 @@ def visit(port: int, request: str, agent: str = "curl/8") -> str:
     return f'{START_S}.500 {CLIENT} {port} 80 200 5 "shop.example" "{request}" "{agent}" 1\n'
 
 
+def visit_in_json(port: int, uri: str) -> str:
+    """As Caddy writes it."""
+    request = {
+        "remote_ip": CLIENT,
+        "remote_port": str(port),
+        "method": "GET",
+        "uri": uri,
+        "headers": {"User-Agent": ["curl/8"]},
+    }
+    return json.dumps({"level": "info", "ts": START_S + 0.5, "msg": "handled request", "request": request}) + "\n"
+
+
 def run_folder(folder: Path, labels: dict[int, str], visits: str, *, host: str = "shop.example") -> Path:
     """A run in which one client asked one web server once from each of some ports."""
     (folder / "capture").mkdir(parents=True)
@@ -60,6 +72,14 @@ def test_a_label_that_the_server_contradicts_is_wrong(tmp_path: Path) -> None:
     assert [example["against"] for example in found.examples] == [["server logs"], ["server logs"]]
 
 
+def test_logs_in_json_have_a_word_too(tmp_path: Path) -> None:
+    broken = '{"ts": 1}\n{\n{"ts": "", "request": []}\n'
+    visits = broken + visit_in_json(5001, "/page-1") + visit_in_json(5002, "/films/list.m3u8")
+    found = verify_run(run_folder(tmp_path / "run", {5001: "web", 5002: "web"}, visits))
+    assert found.by_way["server logs"] == (2, 1)
+    assert [example["src_port"] for example in found.examples] == [5002]
+
+
 def test_a_label_of_what_the_host_did_not_do_is_wrong(tmp_path: Path) -> None:
     found = verify_run(run_folder(tmp_path / "run", {5001: "mail"}, ""))
     assert found.by_way["diary"] == (1, 1)
@@ -82,6 +102,14 @@ def test_people_and_programs_are_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "1 labelled, 1 checked, 1 contradicted" in capsys.readouterr().out
     assert run(["lab", "verify", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["wrong_share_of_checked"] == 1.0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"scenario": {"hosts": []}}'])
+def test_a_damaged_description_is_told(tmp_path: Path, text: str) -> None:
+    folder = run_folder(tmp_path / "run", {5001: "web"}, "")
+    (folder / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json` is not what a run wrote"):
+        verify_run(folder)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
