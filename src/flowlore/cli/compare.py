@@ -43,7 +43,7 @@ def compare(
     from ..flows.place import FileInTheMaking, output_errors
     from ..pages.comparison_page import comparison_page
     from ..tasks.comparison import compare as compare_flows
-    from .text import print_json
+    from .text import print_json, printable
 
     settings = options.resolved(config, set)
     names = (_name(first), _name(second))
@@ -60,7 +60,9 @@ def compare(
     if json:
         print_json(found.as_json() | ({"html": str(html)} if html is not None else {}))
         return
-    print(f"first   {found.first_flows:,} flows of {names[0]}\nsecond  {found.second_flows:,} flows of {names[1]}\n")
+    for name, flows, which in zip(names, (found.first_flows, found.second_flows), ("first", "second"), strict=True):
+        print(f"{which:<7} {flows:,} flows of {printable(name)}")
+    print()
     rows = [("first and second", found.apart)]
     rows += [
         (f"halves of the {which}", one)
@@ -68,13 +70,13 @@ def compare(
         if one
     ]
     rows += [(f"by {name} only", one) for name, one in found.families.items()]
-    rows += [(f"{by} {name}", one) for name, one in found.groups.items()]
+    rows += [(f"{by} {printable(name)}", one) for name, one in found.groups.items()]
     wide = max(len(name) for name, _ in rows)
     print(f"{'told apart on clients not seen':<{wide}}")
     for name, one in rows:
         print(f"  {name:<{wide}}  {one.auc:.3f}  ({one.low:.3f} to {one.high:.3f})")
     if found.too_few:
-        print(f"  too few flows or clients of: {', '.join(found.too_few)}")
+        print(f"  too few flows or clients of: {', '.join(map(printable, found.too_few))}")
     print("\nlargest distances between distributions (0: alike, 1: apart)")
     for difference in found.differences[:SHOWN]:
         print(f"  {difference.name:<32} {difference.distance:.3f}")

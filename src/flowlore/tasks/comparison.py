@@ -1,8 +1,8 @@
 """How far two sets of flows lie apart: number by number, and by whether a classifier can tell them apart.
 
 A classifier that is right no more often than chance (an area under the ROC curve of 0.5) found no difference. Flows of
-one capture and client are alike, so that whole clients are held out, and each set is also told apart from itself, by
-halves of its clients: that is how far apart traffic of one kind is.
+one client are alike, so that whole clients are held out, of both sets at a time, and each set is also told apart from
+itself, by halves of its clients: that is how far apart traffic of one kind is.
 """
 
 from __future__ import annotations
@@ -117,8 +117,13 @@ def compare(first: Any, second: Any, *, by: str = "", rng: np.random.Generator) 
                 f"compare: the {name} set has {len(flows)} flows, and {FEWEST_FLOWS} are needed at least",
                 hint="give more captures, or a wider `--where`",
             )
-    first, second = (_drawn(flows, rng) for flows in (first, second))
-    tables = _numbers(first), _numbers(second)
+    paces = [_pace(flows) for flows in (first, second)]  # of all flows: of those that are drawn it would be slower
+    drawn = [_drawn(len(flows), rng) for flows in (first, second)]
+    first, second = first[drawn[0]], second[drawn[1]]
+    tables = [
+        _numbers(flows) | {name: values[rows] for name, values in pace.items()}
+        for flows, pace, rows in zip((first, second), paces, drawn, strict=True)
+    ]
     known = [{name: float(np.mean(~np.isnan(values))) for name, values in table.items()} for table in tables]
     both = [name for name in tables[0] if known[0][name] and known[1][name]]
     units = _units()
@@ -127,7 +132,7 @@ def compare(first: Any, second: Any, *, by: str = "", rng: np.random.Generator) 
         for name in both
     ]
     seen = [_seen(flows, table, both) for flows, table in zip((first, second), tables, strict=True)]
-    clients = [_clients(flows, side) for side, flows in enumerate((first, second))]
+    clients = _clients(first, second)
     apart = _told_apart(seen[0], seen[1], clients[0], clients[1], rng)
     if apart is None:
         raise TaskError(
@@ -167,12 +172,13 @@ def _family(name: str) -> str:
     return "flags" if name.startswith(("tcp_flags", "tos")) or name.split("_")[0] in TCP_FLAGS else "sizes"
 
 
-def _drawn(flows: Any, rng: np.random.Generator) -> Any:
-    if len(flows) <= MOST_FLOWS:
-        return flows
-    chosen = np.zeros(len(flows), np.bool_)
-    chosen[rng.choice(len(flows), MOST_FLOWS, replace=False)] = True
-    return flows[chosen]
+def _drawn(flows: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A mask of the flows that are looked at."""
+    if flows <= MOST_FLOWS:
+        return np.ones(flows, np.bool_)
+    chosen = np.zeros(flows, np.bool_)
+    chosen[rng.choice(flows, MOST_FLOWS, replace=False)] = True
+    return chosen
 
 
 def _units() -> dict[str, str]:
@@ -183,33 +189,57 @@ def _units() -> dict[str, str]:
 
 
 def _numbers(flows: Any) -> dict[str, Numbers]:
-    """Quantities of flows, and how clients begin flows."""
     table = flows.to_arrow()
     matrix = np.concatenate([extract_quantities(piece) for piece in table.to_batches()]).astype(np.float64)
-    known = {one.name: matrix[:, place] for place, one in enumerate(quantities())}
-    return known | _pace(flows)
+    return {one.name: matrix[:, place] for place, one in enumerate(quantities())}
 
 
 def _pace(flows: Any) -> dict[str, Numbers]:
     """For each flow, how many its client begins in that minute, and how long ago it began the one before."""
-    start_ns = flows.to_arrow().column("start").cast("int64").to_numpy(zero_copy_only=False).astype(np.float64)
-    clients = np.unique(_clients(flows, 0), return_inverse=True)[1]
+    table = flows.to_arrow()
+    start_ns = table.column("start").cast("int64").to_numpy(zero_copy_only=False).astype(np.float64)
+    clients = np.unique((_codes(table, "capture") << 32) | _codes(table, "src_ip"), return_inverse=True)[1]
     order = np.lexsort((start_ns, clients))
     gaps = np.full(len(order), np.nan)
     same = clients[order][1:] == clients[order][:-1]
     gaps[order[1:]] = np.where(same, np.diff(start_ns[order]) / 1e9, np.nan)
     minutes = np.stack([clients.astype(np.float64), np.floor(start_ns / NS_PER_MIN)], axis=1)
     _, places, counts = np.unique(minutes, axis=0, return_inverse=True, return_counts=True)
+    begun = counts[places.reshape(-1)].astype(np.float64)
     return {
-        "client_flows_per_min": counts[places.reshape(-1)].astype(np.float64),
+        "client_flows_per_min": np.where(np.isnan(start_ns), np.nan, begun),
         "client_gap_between_flows_s": gaps,
     }
 
 
-def _clients(flows: Any, side: int) -> npt.NDArray[Any]:
-    """Who began each flow, in which capture."""
+def _codes(table: Any, column: str) -> npt.NDArray[np.int64]:
+    """A number for each value; the same for all where the column is absent."""
+    if column not in table.column_names:
+        return np.zeros(table.num_rows, np.int64)
+    values = table.column(column).combine_chunks().dictionary_encode(null_encoding="encode")
+    codes: npt.NDArray[np.int64] = values.indices.to_numpy().astype(np.int64)
+    return codes
+
+
+def _clients(first: Any, second: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Who began each flow. A host that both sets know is one client, so that it is not learnt from one of them and
+    asked about in the other, unless that leaves a single client.
+    """
+    hosts = [texts(flows, "src_ip") for flows in (first, second)]
+    of_both = (set(hosts[0]) & set(hosts[1])) - {None}
+    places = [_places(flows) for flows in (first, second)]
+    merged = [
+        np.array([host if host in of_both else place for host, place in zip(*one, strict=True)])
+        for one in zip(hosts, places, strict=True)
+    ]
+    chosen = merged if min(len(set(one)) for one in merged) > 1 else places
+    return chosen[0], chosen[1]
+
+
+def _places(flows: Any) -> npt.NDArray[Any]:
+    """The capture in which each flow was seen, and who began it."""
     captures, addresses = texts(flows, "capture"), texts(flows, "src_ip")
-    return np.array([f"{side} {one} {two}" for one, two in zip(captures, addresses, strict=True)])
+    return np.array([f"{one} {two}" for one, two in zip(captures, addresses, strict=True)])
 
 
 def _seen(flows: Any, numbers: Mapping[str, Numbers], names: list[str]) -> Numbers:
@@ -248,7 +278,7 @@ def _by_groups(
     second: Any,
     by: str,
     seen: list[Numbers],
-    clients: list[npt.NDArray[Any]],
+    clients: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     rng: np.random.Generator,
 ) -> tuple[dict[str, ToldApart], list[str]]:
     kinds = [texts(flows, by) for flows in (first, second)]
@@ -322,19 +352,20 @@ def _told_apart(
 def _folds(
     clients: tuple[npt.NDArray[Any], npt.NDArray[Any]], rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    """Masks over both sets together: each client is asked about once, and each set's clients are spread evenly."""
-    sides = []
-    for who in clients:
-        names, codes, counts = np.unique(who, return_inverse=True, return_counts=True)
-        folds, filled = np.empty(len(names), np.int64), np.zeros(min(FOLDS, len(names)))
-        order = rng.permutation(len(names))
-        for name in order[np.argsort(-counts[order], kind="stable")]:
-            folds[name] = filled.argmin()
-            filled[folds[name]] += counts[name]
-        sides.append(folds[codes])
-    fold_of_row = np.concatenate(sides)
+    """Masks over both sets together: each client is asked about once, and each set's flows are spread evenly."""
+    names, codes = np.unique(np.concatenate(clients), return_inverse=True)
+    sides = np.repeat([0, 1], [len(one) for one in clients])
+    shares = np.stack([np.bincount(codes[sides == side], minlength=len(names)) for side in range(2)]).astype(float)
+    most = np.minimum(FOLDS, (shares > 0).sum(axis=1))
+    shares /= shares.sum(axis=1, keepdims=True)
+    folds, filled = np.empty(len(names), np.int64), np.zeros((2, FOLDS))
+    order = rng.permutation(len(names))
+    for name in order[np.argsort(-shares.max(axis=0)[order], kind="stable")]:
+        has = shares[:, name] > 0
+        folds[name] = filled[has, : most[has].min()].sum(axis=0).argmin()
+        filled[:, folds[name]] += shares[:, name]
     for fold in range(FOLDS):
-        yield fold_of_row == fold
+        yield folds[codes] == fold
 
 
 def _rounded(value: float) -> float:

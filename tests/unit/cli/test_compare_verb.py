@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+import flowlore
 from flowlore.cli import run
 from flowlore.cli.demo import DEMO_CAPTURE
+from flowlore.flows.table import Flows
 
 
 def test_a_capture_beside_itself_cannot_be_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -28,6 +31,17 @@ def test_people_see_what_differs_most(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(words) == 0
     out = capsys.readouterr().out
     assert "first and second" in out and "largest distances" in out
+
+
+def test_names_on_the_wire_steer_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    flows = flowlore.read(DEMO_CAPTURE).to_arrow()
+    names = pa.array(["a\x1b[31mb", "c\x1b[2Jd"] * len(flows))[: len(flows)]
+    strange = flows.set_column(flows.schema.get_field_index("server_name"), "server_name", names)
+    Flows(strange).write(tmp_path / "flows.parquet")
+    path = str(tmp_path / "flows.parquet")
+    assert run(["compare", path, "--with", path, "--by", "server_name"]) == 0
+    out = capsys.readouterr().out
+    assert "a\\x1b[31mb" in out and "\x1b" not in out
 
 
 def test_mistakes_are_told(capsys: pytest.CaptureFixture) -> None:

@@ -59,6 +59,44 @@ def test_what_is_known_of_one_client_does_not_help_with_another() -> None:
     assert abs(found.apart.auc - 0.5) < 0.2
 
 
+def test_flows_beside_themselves_cannot_be_told_apart() -> None:
+    found = compare(made(1), made(1), rng=np.random.default_rng(0))
+    assert abs(found.apart.auc - 0.5) < 0.01
+
+
+def test_what_is_known_of_a_host_in_one_set_does_not_mislead_in_the_other() -> None:
+    """The same hosts, each with a size of its own, in two captures."""
+    sets = []
+    for name in ("spring.pcap", "autumn.pcap"):
+        flows = made(3, clients=40, flows=1200).to_arrow()
+        last = np.frombuffer(b"".join(flows.column("src_ip").to_pylist()), np.uint8).reshape(-1, 16)[:, 15]
+        own = {"bytes_fwd": pa.array(np.random.default_rng(3).integers(500, 100_000, 40)[last])}
+        own["capture"] = pa.array([name] * len(flows))
+        for column, values in own.items():
+            flows = flows.set_column(flows.schema.get_field_index(column), column, values)
+        sets.append(Flows(flows))
+    assert abs(compare(*sets, rng=np.random.default_rng(0)).apart.auc - 0.5) < 0.05
+
+
+def test_one_host_in_several_captures_is_held_out_by_captures() -> None:
+    sets = []
+    for season, scale in (("spring", 1.0), ("autumn", 30.0)):
+        flows = made(3, clients=1, scale=scale).to_arrow()
+        names = pa.array([f"{season}-{row % 4}.pcap" for row in range(len(flows))])
+        sets.append(Flows(flows.set_column(flows.schema.get_field_index("capture"), "capture", names)))
+    assert compare(*sets, rng=np.random.default_rng(0)).apart.auc > 0.9
+
+
+def test_the_pace_of_clients_is_that_of_all_their_flows(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = compare(made(1), made(2), rng=np.random.default_rng(0))
+    monkeypatch.setattr(comparison, "MOST_FLOWS", 100)
+    drawn = compare(made(1), made(2), rng=np.random.default_rng(0))
+    medians = [
+        one.first[50] for found in (whole, drawn) for one in found.differences if one.name == "client_flows_per_min"
+    ]
+    assert medians[1] >= medians[0] - 1 >= 3
+
+
 def test_groups_of_both_sets_are_compared_by_themselves() -> None:
     found = compare(made(1, labels=True), made(2, labels=True), by="label", rng=np.random.default_rng(0))
     assert set(found.groups) == {"mail", "web"}

@@ -18,6 +18,7 @@ from ...errors import InputError
 from ...features.settings import FeatureSettings
 from ...flows.annotate import annotate
 from ...flows.table import Flows
+from ...sources.datasets.loading import LoadedDataset
 from ...sources.reading import read
 from ...tasks.raw import texts
 from ...tasks.splits import Split
@@ -122,15 +123,13 @@ def laboratory_to_ndpi(places: Places) -> Gathered:
         )
     asked = labelled_only(annotate(read(list(loaded.paths), settings=READING), known, how="five-tuple")[0])
     asked = with_column(asked, "capture", [Path(str(name)).name for name in texts(asked, "capture")])
-    return _gathered(
-        _protocols(_labelled(folders)),
+    return _asked_of_others(
+        folders,
         asked,
+        loaded,
         title="The laboratory, asked about nDPI's test captures",
-        proof="the two sides were captured by different people in different years",
-        used=[*(largest_tap(folder) for folder in folders), *loaded.paths],
-        licence=loaded.dataset.licence,
         features=BEHAVIOUR,
-        notes=("nDPI's verdicts are made from payload and names",),
+        note="nDPI's verdicts are made from payload and names",
     )
 
 
@@ -141,15 +140,29 @@ def laboratory_to_iot_sentinel(places: Places) -> Gathered:
     flows = read(list(loaded.paths))
     proved = texts(flows, "app_protocol")
     asked = labelled_only(with_column(flows, "label", np.array([one if one in PROVED else None for one in proved])))
+    return _asked_of_others(
+        folders,
+        asked,
+        loaded,
+        title="The laboratory, asked about the set-up of IoT devices",
+        features=WITHOUT_PAYLOAD,
+        note="the truth is what the payload proves, so payload is not shown",
+    )
+
+
+def _asked_of_others(
+    folders: Sequence[Path], asked: Flows, loaded: LoadedDataset, *, title: str, features: FeatureSettings, note: str
+) -> Gathered:
+    """The laboratory's protocols teach, captures of others examine."""
     return _gathered(
         _protocols(_labelled(folders)),
         asked,
-        title="The laboratory, asked about the set-up of IoT devices",
+        title=title,
         proof="the two sides were captured by different people in different years",
         used=[*(largest_tap(folder) for folder in folders), *loaded.paths],
         licence=loaded.dataset.licence,
-        features=WITHOUT_PAYLOAD,
-        notes=("the truth is what the payload proves, so payload is not shown",),
+        features=features,
+        notes=(note,),
     )
 
 
