@@ -138,7 +138,7 @@ def _print(found: list[Any]) -> None:
     for one in found:
         rival = f", then {one.rival} {one.rival_confidence:.0%}" if one.rival else ""
         unknown = "; it is like nothing known" if one.unknown else ""
-        print(printable(f"\n{one.flow_id}  {one.label} {one.confidence:.0%}{rival}{unknown}"))
+        print("\n" + printable(f"{one.flow_id}  {one.label} {one.confidence:.0%}{rival}{unknown}"))
         rows = [[f"  {part.what}", part.value, f"{part.weight:+.2f}", f"{part.change:+.3f}"] for part in _told(one)]
         print_table(["  hidden part", "value", "log odds", "probability"], rows, numbers=(2, 3))
         near = ", ".join(f"{one.label} {one.likeness:.2f}" for one in one.neighbours)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +62,18 @@ class Imitator:
     def labels(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(kind.label for kind in self.kinds))
 
-    def series(self, label: str | None, flows: int, rng: np.random.Generator) -> tuple[PacketSeries, list[Kind]]:
-        """Packets of so many flows of a class, or of all classes as often as they were learnt, and their kinds."""
+    def series(
+        self, label: str | None, flows: int, rng: np.random.Generator, *, over: Collection[int | None] | None = None
+    ) -> tuple[PacketSeries, list[Kind]]:
+        """Packets of so many flows of a class, or of all classes as often as they were learnt, and their kinds.
+
+        `over` names the protocols that may come, all unless given.
+        """
         if flows < 1:
             raise TaskError(f"generate: {flows} flows were asked for", hint="`-n 100`")
         self._check(label)
-        weights = np.array([kind.flows if label in (None, kind.label) else 0 for kind in self.kinds], np.float64)
+        fits = [label in (None, kind.label) and (over is None or kind.protocol in over) for kind in self.kinds]
+        weights = np.array([kind.flows for kind in self.kinds], np.float64) * fits
         codes = rng.choice(len(self.kinds), flows, p=weights / weights.sum()).astype(np.int64)
         return self.generator.sample(codes, rng), [self.kinds[code] for code in codes.tolist()]
 
@@ -76,24 +82,21 @@ class Imitator:
         return flow_table(*self.series(label, flows, rng), self.knows, rng)
 
     def capture(self, label: str | None, flows: int, rng: np.random.Generator) -> bytes:
-        """Made-up flows as a pcap file with right checksums. Needs classes over TCP or UDP."""
+        """So many made-up flows over TCP and UDP as a pcap file with right checksums."""
         from ..models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
 
         self._check(label)
-        if not {kind.protocol for kind in self.kinds if label in (None, kind.label)} & {TCP, UDP, None}:
+        over = (TCP, UDP, None)
+        if not any(kind.protocol in over for kind in self.kinds if label in (None, kind.label)):
             raise TaskError(
-                f"generate: class `{label}` is neither over TCP nor over UDP, so no capture of it can be written",
+                f"generate: nothing of `{label or self.name or self.model}` goes over TCP or UDP, so no capture of it "
+                "can be written",
                 hint="`-o flows.parquet` writes a flow table",
             )
-        series, kinds = self.series(label, flows, rng)
+        series, kinds = self.series(label, flows, rng, over=over)
         protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
-        fits = np.flatnonzero(np.isin(protocols, (TCP, UDP)))
-        ends = Ends(
-            protocol=protocols[fits],
-            dst_port=_ports([kinds[row] for row in fits.tolist()], rng),
-            start_ns=_starts(len(fits), rng),
-        )
-        return capture_bytes(with_headers(series.take(fits), ends.protocol, self.knows), ends)
+        ends = Ends(protocol=protocols, dst_port=_ports(kinds, rng), start_ns=_starts(flows, rng))
+        return capture_bytes(with_headers(series, protocols, self.knows), ends)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         arrays, values = self.generator.state()

@@ -79,7 +79,7 @@ def test_answers_are_explained(taught: Path, tmp_path: Path, capsys: pytest.Capt
     wanted = rows[0]["flow_id"]
     assert run(["explain", str(taught), str(DEMO_CAPTURE), "--flow", wanted]) == 0
     printed = capsys.readouterr().out
-    assert wanted in printed and "nearest labelled flows" in printed
+    assert f"\n{wanted}  " in printed and "nearest labelled flows" in printed
     for pick in ("doubtful", "first"):
         assert run([*command, "--pick", pick]) == 0
     assert run([*command, "--pick", "best"]) == 2

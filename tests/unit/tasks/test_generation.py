@@ -1,5 +1,6 @@
 """From labelled flows to a generator, to made-up flows, and how faithful they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,19 @@ def test_a_capture_holds_the_flows(learnt: Imitator, tmp_path: Path) -> None:
     path.write_bytes(learnt.capture("dns", 40, np.random.default_rng(0)))
     flows = flowlore.read(path)
     assert len(flows) == 40 and not flows.account.skipped
+
+
+def test_a_capture_holds_as_many_where_a_class_cannot_be_in_it(learnt: Imitator, tmp_path: Path) -> None:
+    first, *others = learnt.kinds
+    mixed = replace(learnt, kinds=(replace(first, protocol=1), *others))
+    path = tmp_path / "made.pcap"
+    path.write_bytes(mixed.capture(None, 200, np.random.default_rng(0)))
+    rows = flowlore.read(path).to_polars().select("src_ip", "src_port", "dst_ip", "dst_port").rows()
+    assert len({frozenset([row[:2], row[2:]]) for row in rows}) == 200
+    with pytest.raises(TaskError, match="goes over TCP or UDP"):
+        replace(learnt, kinds=tuple(replace(one, protocol=1) for one in learnt.kinds)).capture(
+            None, 5, np.random.default_rng(0)
+        )
 
 
 def test_what_cannot_be_made_is_told(learnt: Imitator) -> None:
