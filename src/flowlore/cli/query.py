@@ -35,6 +35,12 @@ def query(
             print(f"query: the folder `{path}` holds no flows", file=sys.stderr)
     answer = ask(sql, lake if len(lake) > 1 else lake[0])
     if json:
+        twice = {name for name in answer.column_names if answer.column_names.count(name) > 1}
+        if twice:
+            raise QueryError(
+                f"query: two columns are called `{min(twice)}`, which an object of JSON cannot hold",
+                hint="name them apart: `select … as first, … as second`",
+            )
         print_json(answer.to_pylist())
     elif csv:
         from pyarrow.csv import write_csv
@@ -43,7 +49,8 @@ def query(
         write_csv(_plain_columns(answer), sys.stdout.buffer)
     else:
         numeric = [place for place, field in enumerate(answer.schema) if _is_number(field.type)]
-        rows = [["" if value is None else _shown(value) for value in row.values()] for row in answer.to_pylist()]
+        columns = [column.to_pylist() for column in answer.columns]
+        rows = [["" if value is None else _shown(value) for value in row] for row in zip(*columns, strict=True)]
         print_table(answer.column_names, rows, numbers=numeric)
 
 

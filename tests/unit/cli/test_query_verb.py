@@ -1,4 +1,4 @@
-"""`flowlore query`: answers of every type as CSV."""
+"""`flowlore query`: answers of every type, as CSV, as a table and as JSON."""
 
 from pathlib import Path
 
@@ -25,3 +25,17 @@ def test_a_folder_without_flows_is_named(tmp_path: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr()
     assert printed.out == '[{"n": 0}]\n'
     assert f"the folder `{tmp_path}` holds no flows" in printed.err
+
+
+def test_columns_of_one_name_are_all_shown(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"dst_port": [443, 53]}), path)
+    words = ["query", "select dst_port as port, dst_port + 1 as port from flows order by 1", str(path)]
+    assert run(words) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["port", "port"],
+        ["53", "54"],
+        ["443", "444"],
+    ]
+    assert run([*words, "--json"]) == 2
+    assert "two columns are called `port`" in capsys.readouterr().err
