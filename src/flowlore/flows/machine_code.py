@@ -195,10 +195,10 @@ def _add_code(code: CodeType, function: Any, add: Callable[[bytes], None]) -> li
             parts += _add_code(constant, function, add)
         else:
             add(repr(constant).encode())
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    around = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
-    for name in (*code.co_names, *code.co_freevars):
-        parts += _add_value(name, around.get(name), code.co_names, add)
+    for name in code.co_names:
+        parts += _add_value(name, function.__globals__.get(name), code.co_names, add)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        parts += _add_value(name, cell.cell_contents, code.co_names, add)
     return parts
 
 
