@@ -34,13 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.graphs")
     parser.add_argument("--flows", type=int, default=1_000_000, help="flows for building (default: a million)")
     parser.add_argument("--learning-flows", type=int, default=100_000, help="flows for learning and embedding")
+    parser.add_argument("--day-flows", type=int, default=0, help="flows of a day that is embedded as a stream; 0: none")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--output", type=Path, default=RESULTS / "graphs.json")
     arguments = parser.parse_args()
     result: dict[str, Any] = {
         "part": "graphs",
-        "command": f"python -m benchmarks.graphs --flows {arguments.flows}",
+        "command": f"python -m benchmarks.graphs --flows {arguments.flows} --day-flows {arguments.day_flows}",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine_class(),
         "versions": our_versions(),
@@ -50,6 +51,8 @@ def main() -> None:
     }
     if arguments.learning_flows:
         result["learning"] = learning(arguments.learning_flows, arguments.turns, arguments.threads)
+    if arguments.day_flows:
+        result["day"] = day(arguments.day_flows, arguments.threads)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
@@ -112,13 +115,46 @@ def learning(rows: int, turns: int, threads: int) -> dict[str, Any]:
     return found
 
 
-def made_up(rows: int, *, with_numbers: bool) -> FeatureBatch:
+def day(rows: int, threads: int) -> dict[str, Any]:
+    """Flows of 24 hours through the embedder, a batch a minute: the memory it takes after an hour, and at the end."""
+    import resource
+
+    import torch
+
+    from flowlore.models.graph.encoder import GraphEncoder
+
+    torch.set_num_threads(threads)
+    encoder = GraphEncoder()
+    encoder.prepare([made_up(10_000, with_numbers=True)], np.random.default_rng(0))
+    embedder = encoder.embedder()
+    batch_rows = rows // (24 * 60)
+    peaks, embedded, began = [], 0, time.perf_counter()
+    for minute in range(24 * 60):
+        batch = made_up(
+            batch_rows, with_numbers=True, seed=minute, first_ns=minute * 60 * 10**9, a_second=batch_rows / 60
+        )
+        embedded += sum(len(part.rows) for part in embedder.add(batch))
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    embedded += sum(len(part.rows) for part in embedder.finish())
+    return {
+        "flows": embedded,
+        "hosts_a_day": HOSTS,
+        "wall_s": round(time.perf_counter() - began, 1),
+        "peak_mb_after_an_hour": round(peaks[59]),
+        "peak_mb_after_a_day": round(peaks[-1]),
+        "held_at_the_end": dict(embedder.counts),
+    }
+
+
+def made_up(
+    rows: int, *, with_numbers: bool, seed: int = 5, first_ns: int = 0, a_second: float = FLOWS_A_SECOND
+) -> FeatureBatch:
     """Flows between hosts of skewed popularity in order of their end; one in ten is a further slice of another."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     hosts = mixed(np.arange(1, HOSTS + 1, dtype=np.uint64))
     popular = np.minimum(rng.zipf(1.3, (rows, 2)) - 1, HOSTS - 1)
     chosen = np.where(rng.random((rows, 2)) < 0.3, rng.integers(0, HOSTS, (rows, 2)), popular)
-    end = np.sort(rng.integers(0, max(1, rows * 10**9 // FLOWS_A_SECOND), rows))
+    end = first_ns + np.sort(rng.integers(0, max(1, int(rows * 1e9 / a_second)), rows))
     copy = mixed(np.arange(1, rows + 1, dtype=np.uint64))
     slices = np.flatnonzero(rng.random(rows) < 0.1)
     earlier = np.maximum(slices - rng.integers(1, 20_000, len(slices)), 0)

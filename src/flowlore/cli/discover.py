@@ -28,12 +28,12 @@ def discover(
     """
     learning.require_extra()
     from ..tasks.discover import discover as cluster
-    from ..tasks.predictor import load
     from ..tasks.raw import texts
     from .text import print_json, printable
 
-    predictor = load(bundle)
-    table = learning.read_flows(flows, options.resolved(config, set), where=where)
+    settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
+    table = learning.read_flows(flows, settings, where=where)
     embedding = predictor.embed(table)
     chosen = ~embedding.is_blank
     if predictor.open_set is not None and not every:

@@ -26,11 +26,11 @@ def embed(
     import pyarrow as pa
 
     from ..flows.write import open_writer
-    from ..tasks.predictor import keys, load
+    from ..tasks.predictor import keys
     from .text import print_json, printable
 
-    predictor = load(bundle)
     settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
     masked: frozenset[str] | None = None
     with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
         for batch, found in predictor.embed_batches(learning.batches_of(flows, settings, where)):

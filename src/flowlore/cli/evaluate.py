@@ -22,11 +22,11 @@ def evaluate(
     import numpy as np
 
     from ..tasks.evaluation import evaluate as measure
-    from ..tasks.predictor import load
     from .text import print_json, print_table
 
-    predictor = load(bundle)
-    flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
+    settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
+    flows = learning.read_flows(labelled, settings, where=where, labels=labels)
     found = measure(predictor, flows, rng=np.random.default_rng(seed))
     if json:
         print_json(found)

@@ -53,17 +53,17 @@ def explain(
     from ..flows.place import FileInTheMaking, output_errors
     from ..pages.explanation_cards import explanation_page
     from ..tasks.explanation import explain as explained
-    from ..tasks.predictor import load
     from .text import print_json
 
     _check_pick(pick)
-    predictor = load(bundle)
+    settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
     predictor.taught()
     with contextlib.ExitStack() as stack:
         page = FileInTheMaking(html, overwrite=overwrite) if html is not None else None
         if page is not None:
             stack.callback(page.abort)
-        table = learning.read_flows(flows, options.resolved(config, set), where=where, labels=labels)
+        table = learning.read_flows(flows, settings, where=where, labels=labels)
         chosen = _chosen(predictor, table, flow_id or [], count, pick)
         found = explained(predictor, chosen, most_of_each=5 if html is None else 64)
         if page is not None:

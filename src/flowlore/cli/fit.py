@@ -70,7 +70,6 @@ def fit(
     from ..flows.place import refuse_existing
     from ..tasks.few_shot import examine, prepare, teach
     from ..tasks.fine_tuning import fine_tune as tune
-    from ..tasks.predictor import load
     from .text import print_json, printable
 
     if all_labels and shots is not None:
@@ -81,7 +80,7 @@ def fit(
     if not overwrite:  # before the work, not after it
         refuse_existing(fsspec.filesystem("file"), str(output), str(output))
     settings = options.resolved(config, set)
-    predictor = load(bundle)
+    predictor = learning.loaded(bundle, settings)
     flows = learning.read_flows(labelled, settings, where=where, labels=labels)
     rng = np.random.default_rng(seed)
     kept_back = VALIDATION_SHARE if all_labels and fine_tune else 0.0

@@ -9,6 +9,8 @@ import typer
 from . import learning, options
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ..tasks.hosts import HostReport, HostVerdict
 
 
@@ -18,6 +20,10 @@ def hosts(
     output: Annotated[
         str,
         typer.Option("--output", "-o", metavar="OUT", help="Verdicts and vectors of all hosts: .parquet or .jsonl."),
+    ] = "",
+    surprise: Annotated[
+        str,
+        typer.Option("--surprise", metavar="OUT", help="Surprise of every flow, without labels: .parquet or .jsonl."),
     ] = "",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Hosts that are shown.")] = 15,
     host: Annotated[
@@ -41,32 +47,33 @@ def hosts(
 
     \b
     flowlore hosts campus capture.pcap
+    flowlore hosts campus capture.pcap --surprise strange.parquet
     flowlore hosts campus-5shot capture.pcap --host 10.0.0.7
     """
     learning.require_extra()
-    from ..tasks.hosts import check_windows, host_verdicts
-    from ..tasks.predictor import load
+    from ..tasks.hosts import host_verdicts, surprise_table
 
-    predictor, settings = load(bundle), options.resolved(config, set)
-    check_windows(predictor, settings.graph.windows)
+    settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
     table = learning.read_flows(flows, settings, where=where)
     report = host_verdicts(predictor, table, ordinary=ordinary, explained=_everyone(host) or top)
     shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
     if output:
-        _write(report, output, bundle, overwrite=overwrite)
+        _write(report.to_arrow(), output, bundle, overwrite=overwrite)
+    if surprise:
+        _write(surprise_table(report, table), surprise, bundle, overwrite=overwrite)
     if json:
         from .text import print_json
 
         rows = [one.as_json() for one in shown]
-        print_json({"hosts": len(report.verdicts), "flows": report.counts, "verdicts": rows, "output": output or None})
+        written = {"output": output or None, "surprise": surprise or None}
+        print_json({"hosts": len(report.verdicts), "flows": report.counts, "verdicts": rows} | written)
     elif host is None:
         _print_table(report, shown)
     else:
         _print_host(shown[0])
-    if output and not json:
-        from .text import printable
-
-        print(f"{len(report.verdicts):,} hosts → {printable(output)}")
+    if not json:
+        _print_outputs(report, output, surprise)
 
 
 def _everyone(host: str | None) -> int:
@@ -83,12 +90,21 @@ def _wanted(report: HostReport, host: str) -> HostVerdict:
     raise InputError(f"hosts: no flow has the host `{host}`", hint="`flowlore inspect` lists the hosts of the input")
 
 
-def _write(report: HostReport, output: str, bundle: str, *, overwrite: bool) -> None:
+def _write(table: pa.Table, output: str, bundle: str, *, overwrite: bool) -> None:
     from ..flows.write import open_writer
 
     with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
-        for batch in report.to_arrow().to_batches():
+        for batch in table.to_batches():
             writer.write(batch)
+
+
+def _print_outputs(report: HostReport, output: str, surprise: str) -> None:
+    from .text import printable
+
+    if output:
+        print(f"{len(report.verdicts):,} hosts → {printable(output)}")
+    if surprise:
+        print(f"surprise of {len(report.surprise):,} flows → {printable(surprise)}")
 
 
 def _print_table(report: HostReport, shown: list[HostVerdict]) -> None:

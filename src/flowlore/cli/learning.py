@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..config import PipelineConfig
     from ..features.augment.settings import AugmentSettings
     from ..flows.table import Flows
+    from ..tasks.predictor import Predictor
 
 BundleName = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or folder of a bundle.")]
 Flowed = Annotated[
@@ -50,6 +51,16 @@ def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings |
 
     asked = {"transforms": list(transforms), "copies": copies, "policy": "pre-augment"}
     return settings_from(AugmentSettings, asked)
+
+
+def loaded(bundle: str, settings: PipelineConfig) -> Predictor:
+    """The bundle; windows of graphs that were asked for and are not its own are refused."""
+    from ..tasks.predictor import load
+    from ..tasks.windows import check_windows
+
+    predictor = load(bundle)
+    check_windows(predictor, settings.graph.windows)
+    return predictor
 
 
 def read_flows(

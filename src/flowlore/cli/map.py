@@ -41,11 +41,10 @@ def map(
     from ..flows.place import FileInTheMaking, output_errors
     from ..pages.map_page import map_page
     from ..tasks.flow_map import FlowMapper
-    from ..tasks.predictor import load
     from .text import print_json, printable
 
-    predictor = load(bundle)
     settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
     with contextlib.ExitStack() as stack:
         page = FileInTheMaking(output, overwrite=overwrite)
         stack.callback(page.abort)

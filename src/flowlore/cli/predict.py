@@ -35,16 +35,15 @@ def predict(
     from ..errors import OutputError
     from ..flows.write import open_writer
     from ..tasks.explanation import with_reasons
-    from ..tasks.predictor import load
     from .text import print_json, print_table, printable
 
     if explain and not output:
         raise OutputError(
             "predict: `--explain` has nowhere to write to", hint="`--output answers.parquet`, or `flowlore explain`"
         )
-    predictor = load(bundle)
-    predictor.taught()
     settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
+    predictor.taught()
     named: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     masked: frozenset[str] | None = None

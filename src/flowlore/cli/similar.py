@@ -26,13 +26,13 @@ def similar(
     import numpy as np
 
     from ..errors import InputError
-    from ..tasks.predictor import load
     from ..tasks.raw import texts
     from ..tasks.retrieval import similar as most_alike
     from .text import print_json, print_table
 
-    predictor = load(bundle)
-    table = learning.read_flows(flows, options.resolved(config, set), where=where)
+    settings = options.resolved(config, set)
+    predictor = learning.loaded(bundle, settings)
+    table = learning.read_flows(flows, settings, where=where)
     ids = texts(table, "flow_id")
     places = np.flatnonzero(ids == flow_id.lower())
     if not len(places):

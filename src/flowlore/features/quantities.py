@@ -61,7 +61,10 @@ def quantities() -> tuple[Quantity, ...]:
 
 
 def extract_quantities(table: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float32]:
-    """`[flows, quantities]`, float32. A value that is null, infinite or over zero is NaN."""
+    """`[flows, quantities]`, float32. A value that is null, infinite or over zero is NaN.
+
+    Where a source knows bytes of frames only, those of IP are told from them: an Ethernet header less a packet.
+    """
     chosen = quantities()
     out = np.full((table.num_rows, len(chosen)), np.nan, np.float32)
     known: dict[str, Numbers | None] = {}
@@ -125,10 +128,25 @@ def _ratio(name: str, unit: str, above: str, below: str) -> Quantity:
 def _numbers(table: pa.Table | pa.RecordBatch, column: str, known: dict[str, Numbers | None]) -> Numbers | None:
     """A column as float64 with NaN for null; None where the table lacks it or holds nothing in it."""
     if column not in known:
-        values: Numbers | None = None
-        if column in table.schema.names:
-            held = table.column(column)
-            if held.null_count < len(held) or not len(held):
-                values = pc.cast(held, pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+        values = _held(table, column)
+        if column in _OF_FRAMES and (values is None or np.isnan(values).any()):
+            frames, packets = (_held(table, name) for name in _OF_FRAMES[column])
+            if frames is not None and packets is not None:
+                told = np.maximum(frames - ETHERNET_BYTES * packets, 0.0)
+                values = told if values is None else np.where(np.isnan(values), told, values)
         known[column] = values
     return known[column]
+
+
+ETHERNET_BYTES = 14
+_OF_FRAMES = {f"bytes_{side}": (f"frame_bytes_{side}", f"packets_{side}") for side in ("fwd", "rev")}
+
+
+def _held(table: pa.Table | pa.RecordBatch, column: str) -> Numbers | None:
+    if column not in table.schema.names:
+        return None
+    held = table.column(column)
+    if held.null_count == len(held) and len(held):
+        return None
+    values: Numbers = pc.cast(held, pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    return values

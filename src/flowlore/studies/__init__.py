@@ -6,6 +6,7 @@ STUDIES = Registry(
     "study",
     {
         "audit": "flowlore.studies.audit:Audit",
+        "graph": "flowlore.studies.graph:Graph",
         "representations": "flowlore.studies.representations:Representations",
     },
     plural="studies",
@@ -15,13 +16,20 @@ MATERIALS = Registry(
     {
         "cic-ids2017": "flowlore.studies.materials.tables:cic_ids2017",
         "drift": "flowlore.studies.materials.transfer:drift",
+        "exposed-hosts": "flowlore.studies.materials.networks:exposed_hosts",
         "fgnet": "flowlore.studies.materials.tables:fgnet",
+        "iot-23": "flowlore.studies.materials.networks:iot_23",
         "iot-sentinel": "flowlore.studies.materials.captures:iot_sentinel",
+        "iot-sentinel-network": "flowlore.studies.materials.networks:iot_sentinel_network",
         "laboratory": "flowlore.studies.materials.laboratory:laboratory",
+        "laboratory-elsewhere": "flowlore.studies.materials.networks:laboratory_elsewhere",
+        "laboratory-network": "flowlore.studies.materials.networks:laboratory_network",
         "laboratory-to-iot-sentinel": "flowlore.studies.materials.transfer:laboratory_to_iot_sentinel",
         "laboratory-to-ndpi": "flowlore.studies.materials.transfer:laboratory_to_ndpi",
         "luflow": "flowlore.studies.materials.tables:luflow",
         "ndpi": "flowlore.studies.materials.captures:ndpi",
+        "ndpi-network": "flowlore.studies.materials.networks:ndpi_network",
         "office": "flowlore.studies.materials.laboratory:office",
+        "unsw-nb15": "flowlore.studies.materials.networks:unsw_nb15",
     },
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .material import Material, load
+from .material import Material, facts_of, load
 from .study import Run, Scale, configuration_hash
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -36,6 +36,10 @@ class Bench:
             self._at_hand = {}
         return self._materials[name]
 
+    def beside(self, name: str) -> Material:
+        """Another data set that a run learns from, which does not stay in memory."""
+        return self._materials[name] if name in self._materials else load(self._folder / "data" / name)
+
     def rng(self, run: Run) -> np.random.Generator:
         """Depends on the question, data, labels and seed, but not on the arm: all arms are shown the same flows."""
         return self.rng_for(run.question, run.data, str(run.shots), seed=run.seed)
@@ -53,7 +57,10 @@ class Bench:
         return self._at_hand[key]
 
     def kept(self, words: Mapping[str, Any], make: Callable[[], Made]) -> Made:
-        """Arrays and JSON that `make` gives, kept on disk for every process and for a resumed study."""
+        """Arrays and JSON that `make` gives, kept on disk for every process and for a resumed study.
+
+        `words` say all that it depends on; of the data sets that `data` names the checksums are added.
+        """
         path = self._folder / "kept" / f"{configuration_hash({**words, 'checksum': self._checksum(words)})}.npz"
         if path.is_file():
             with np.load(path, allow_pickle=False) as held:
@@ -67,6 +74,8 @@ class Bench:
         part.replace(path)
         return arrays, values
 
-    def _checksum(self, words: Mapping[str, Any]) -> str:
-        name = words.get("data")
-        return self.material(name).facts.checksum if isinstance(name, str) else ""
+    def _checksum(self, words: Mapping[str, Any]) -> str | list[str]:
+        names = words.get("data")
+        if isinstance(names, list | tuple):
+            return [facts_of(self._folder / "data" / name).checksum for name in names]
+        return self.material(names).facts.checksum if isinstance(names, str) else ""

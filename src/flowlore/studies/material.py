@@ -57,6 +57,7 @@ class Gathered:
     licence: str = ""
     most_shots: int | None = None  # more labels a class than this make no sense here
     notes: tuple[str, ...] = ()
+    is_network: bool = False  # flows are neighbours: none is thinned away, and those without a label stay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,20 +147,18 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
     """Thin the sides to the scale, and keep everything in `folder`, from which `load` takes it in any process."""
     table = gathered.flows.to_arrow()
     labels = texts(gathered.flows, "label").astype(str)
-    rng = np.random.default_rng(7)
-    train = _thinned(gathered.split.train, labels, scale.train_rows, rng)
-    most_validation = max(len(train) // VALIDATION_SHARE, 1) if scale.train_rows else len(gathered.split.validation)
-    validation = _drawn(gathered.split.validation, most_validation, rng)
-    test = _drawn(gathered.split.test, scale.test_rows, rng)
-    rest = np.setdiff1d(gathered.split.train, train)
-    unlabelled = np.sort(rng.permutation(rest)[: scale.unlabelled_rows])
+    train, validation, test, unlabelled = _sides(gathered, labels, scale)
     if len(np.unique(labels[train])) < 2:
         raise TaskError(
             f"studies: `{name}` has fewer than two classes on its training side",
             hint="give more labelled flows; the guide on studies says what each data set needs",
         )
-    rows = np.concatenate([train, validation, test, unlabelled])
-    sides = np.split(np.arange(len(rows)), np.cumsum([len(train), len(validation), len(test)]))
+    sides = [train, validation, test, unlabelled]
+    rows = np.arange(table.num_rows)
+    if not gathered.is_network:
+        rows = np.concatenate(sides)
+        sides = np.split(np.arange(len(rows)), np.cumsum([len(train), len(validation), len(test)]))
+    asked = np.concatenate(sides)
     flows = Flows(_without_empty_columns(table.take(pa.array(rows)).combine_chunks()))
     twins = twin_keys(flows)
     batch = extract(flows, gathered.features)
@@ -180,8 +179,8 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
         unlabelled=len(unlabelled),
         whole_train=len(gathered.split.train),
         whole_test=len(gathered.split.test),
-        classes=len(np.unique(labels[rows])),
-        groups=len(np.unique(gathered.groups[rows])),
+        classes=len(np.unique(labels[rows[asked]])),
+        groups=len(np.unique(gathered.groups[rows[asked]])),
         smallest_class=int(np.unique(labels[train], return_counts=True)[1].min()),
         modalities=tuple(modality for modality, is_there in has.items() if is_there),
         lacks=tuple(modality for modality, is_there in has.items() if not is_there),
@@ -203,10 +202,15 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
 
 def load(folder: Path) -> Material:
     """What `prepare` kept."""
-    facts = Facts.from_json(json.loads((folder / "facts.json").read_text())["facts"])
+    facts = facts_of(folder)
     with np.load(folder / "sides.npz", allow_pickle=False) as sides:
         held = {name: sides[name] for name in (*SIDES, "twins", "groups")}
     return Material(facts=facts, flows=Flows(pq.read_table(folder / "flows.parquet")), **held)
+
+
+def facts_of(folder: Path) -> Facts:
+    """What `prepare` told."""
+    return Facts.from_json(json.loads((folder / "facts.json").read_text())["facts"])
 
 
 def checksum_of(paths: Sequence[Path]) -> str:
@@ -223,6 +227,23 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def _sides(gathered: Gathered, labels: npt.NDArray[Any], scale: Scale) -> tuple[Rows, Rows, Rows, Rows]:
+    """Rows that teach, that say when to stop, that are asked, and that teach without labels.
+
+    They are thinned to the scale, unless they are a network's, of which all teaches without labels.
+    """
+    split = gathered.split
+    if gathered.is_network:
+        return split.train, split.validation, split.test, np.zeros(0, np.int64)
+    rng = np.random.default_rng(7)
+    train = _thinned(split.train, labels, scale.train_rows, rng)
+    most_validation = max(len(train) // VALIDATION_SHARE, 1) if scale.train_rows else len(split.validation)
+    validation = _drawn(split.validation, most_validation, rng)
+    test = _drawn(split.test, scale.test_rows, rng)
+    rest = np.setdiff1d(split.train, train)
+    return train, validation, test, np.sort(rng.permutation(rest)[: scale.unlabelled_rows])
 
 
 def _drawn(rows: Rows, most: int, rng: np.random.Generator) -> Rows:

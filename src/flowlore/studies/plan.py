@@ -66,11 +66,14 @@ def make_plan(
 ) -> Plan:
     """Every declared run, of some arms and questions only where they are named."""
     planned: dict[str, PlannedRun] = {}
+    checksums = {one.name: one.checksum for one in facts}
     for one in facts:
         for run in study.runs(one, scale):
             if (arms and run.arm not in arms) or (questions and run.question not in questions):
                 continue
-            configuration = run.configuration(study.name, scale, one.checksum)
+            if not set(run.also) <= set(checksums):
+                continue
+            configuration = run.configuration(study.name, scale, checksums)
             hash_ = configuration_hash(configuration)
             planned.setdefault(hash_, PlannedRun(run=run, hash=hash_, configuration=configuration))
     costs = shelf.costs(planned.__contains__)

@@ -124,22 +124,24 @@ class Run:
     seed: int
     shots: int | None = None  # labels a class; None where labels play no part
     values: Mapping[str, Any] = field(default_factory=dict)  # of the arm: plain JSON
+    also: tuple[str, ...] = ()  # other data sets that it learns from; where one is not here, there is no such run
     shares: str = ""  # runs of one data set with equal words have an expensive part in common, and go to one process
     cpu_s: float = 1.0  # estimate
 
-    def configuration(self, study: str, scale: Scale, checksum: str) -> dict[str, Any]:
+    def configuration(self, study: str, scale: Scale, checksums: Mapping[str, str]) -> dict[str, Any]:
         """Everything that decides the result: two runs with equal configurations are one run."""
         decisive = {name: value for name, value in asdict(scale).items() if name not in _COUNTS}
         return {
             "study": study,
             "question": self.question,
             "data": self.data,
-            "checksum": checksum,
+            "checksum": checksums[self.data],
             "arm": self.arm,
             "seed": self.seed,
             "shots": self.shots,
             "values": dict(self.values),
             "scale": decisive,
+            **({"also": {name: checksums[name] for name in self.also}} if self.also else {}),
         }
 
 

@@ -44,6 +44,8 @@ class Lesson:
     raw: npt.NDArray[np.float64]
     twins: npt.NDArray[np.int64]
     split: Split
+    among: Any = None  # all flows that were given, neighbours for an encoder that looks at neighbours
+    places: npt.NDArray[np.int64] | None = None  # of `flows` in them
 
 
 def prepare(
@@ -63,9 +65,10 @@ def prepare(
             hint="`--labels FILE`, or `flowlore annotate FLOWS LABELS -o labelled.parquet`",
         )
     embedding = predictor.embed_where(flows, labelled(labels), with_numbers=True)
+    among, places = flows, np.flatnonzero(labelled(labels))
     flows = flows[labelled(labels)]
     if embedding.is_blank.any():
-        flows = flows[~embedding.is_blank]
+        flows, places = flows[~embedding.is_blank], places[~embedding.is_blank]
         embedding = embedding.take(~embedding.is_blank)
     labels = texts(flows, "label")
     return Lesson(
@@ -75,6 +78,8 @@ def prepare(
         raw=raw_matrix(flows),
         twins=twin_keys(flows),
         split=split_flows(flows, by, rng=rng, classes=labels, test_share=test_share, validation_share=validation_share),
+        among=among,
+        places=places,
     )
 
 

@@ -14,13 +14,15 @@ from .calibrate import Calibration, OpenSet
 from .classify.episodes import Episode
 from .classify.probe import ProbeHead
 from .metrics import scores
-from .predictor import Predictor, Support, flow_id_bytes
+from .predictor import Embedding, Predictor, Support, flow_id_bytes
 from .raw import starts_ns, taken, texts
 from .splits import split_by_capture
 
 if TYPE_CHECKING:
+    from ..features.settings import FeatureSettings
+    from ..models.encoder import LinearHead
     from ..models.settings import FineTuningSettings
-    from ..models.training import Progress
+    from ..models.training import Progress, TrainingReport
     from .few_shot import Lesson
 
 HELD_OUT = 0.2
@@ -42,34 +44,29 @@ def fine_tune(
     Some of the labelled flows (the split's validation, else whole captures of the shown) say when to stop, and whether
     the tuned network is better than a probe taught by the same flows. If it is not, all stays as it was, and is told.
     """
-    from ..features.extract import extract
-
-    if not hasattr(predictor.encoder, "fine_tuned"):
-        raise TaskError(
-            f"tasks: model `{predictor.model}` cannot be fine-tuned", hint="leave out `--fine-tune`: the head is taught"
-        )
-    learn, held, held_by = _held_out(lesson, episode)
+    learn, held, held_by = _held_out_where_it_can(predictor, lesson, episode)
     labels = lesson.labels.astype(str)
     classes = np.unique(labels[episode.support])
     probe = ProbeHead().fit(
         lesson.embedding.vectors[learn], labels[learn], lesson.embedding.vectors[lesson.split.train]
     )
     before = scores(labels[held], probe.predict(lesson.embedding.vectors[held])).macro_f1
-    batch = extract(taken(lesson.flows, np.concatenate([learn, held])), predictor.features)
     codes = np.searchsorted(classes, labels)
-    encoder, head, training = predictor.encoder.fine_tuned(
-        batch.rows(0, len(learn)),
-        codes[learn],
-        probe.linear(classes),
-        rng,
-        validation=batch.rows(len(learn), len(batch)),
-        validation_codes=codes[held],
-        training=settings,
+    encoder, head, training = _tuned(
+        predictor.encoder,
+        lesson,
+        predictor.features,
+        learn=learn,
+        held=held,
+        codes=codes,
+        head=probe.linear(classes),
+        rng=rng,
+        settings=settings,
         progress=progress,
     )
     tuned = replace(predictor, encoder=encoder)
     found = ProbeHead.from_linear(head, classes)
-    vectors = encoder.embed(batch)[len(learn) :]
+    vectors = _embedding(tuned, lesson, held).vectors
     after = scores(labels[held], found.predict(vectors)).macro_f1
     report = {
         "held_out": len(held),
@@ -82,7 +79,7 @@ def fine_tune(
     }
     if after <= before:
         return predictor, lesson, report
-    embedding = tuned.embed(lesson.flows)
+    embedding = _embedding(tuned, lesson, np.arange(len(labels)))
     support = Support(
         vectors=embedding.vectors[episode.support],
         labels=labels[episode.support],
@@ -97,6 +94,57 @@ def fine_tune(
         support=support,
     )
     return taught, replace(lesson, embedding=embedding), report
+
+
+def _held_out_where_it_can(
+    predictor: Predictor, lesson: Lesson, episode: Episode
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], str]:
+    if not (hasattr(predictor.encoder, "fine_tuned") or hasattr(predictor.encoder, "fine_tuned_among")):
+        raise TaskError(
+            f"tasks: model `{predictor.model}` cannot be fine-tuned", hint="leave out `--fine-tune`: the head is taught"
+        )
+    return _held_out(lesson, episode)
+
+
+def _tuned(
+    encoder: Any,
+    lesson: Lesson,
+    features: FeatureSettings,
+    *,
+    learn: npt.NDArray[np.int64],
+    held: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+    head: LinearHead,
+    rng: np.random.Generator,
+    settings: FineTuningSettings,
+    progress: Callable[[Progress], None] | None,
+) -> tuple[Any, LinearHead, TrainingReport]:
+    """A copy of the encoder that followed labels. One that looks at neighbours is shown all flows, labelled or not."""
+    from ..features.extract import extract
+
+    more: Any = {"training": settings, "progress": progress}
+    if hasattr(encoder, "fine_tuned_among") and lesson.places is not None:
+        batch, places = extract(lesson.among, features), lesson.places
+        all_codes = np.full(len(batch), -1, np.int64)
+        all_codes[places] = codes
+        found = encoder.fine_tuned_among(batch, all_codes, places[learn], places[held], head, rng, **more)
+    else:
+        batch = extract(taken(lesson.flows, np.concatenate([learn, held])), features)
+        validation = batch.rows(len(learn), len(batch))
+        batch = batch.rows(0, len(learn))
+        found = encoder.fine_tuned(
+            batch, codes[learn], head, rng, validation=validation, validation_codes=codes[held], **more
+        )
+    made: tuple[Any, LinearHead, TrainingReport] = found
+    return made
+
+
+def _embedding(predictor: Predictor, lesson: Lesson, rows: npt.NDArray[np.int64]) -> Embedding:
+    """Vectors of these flows of the lesson, among their neighbours where the encoder looks at those."""
+    with_numbers = lesson.embedding.numbers is not None
+    if not hasattr(predictor.encoder, "embedder") or lesson.places is None:
+        return predictor.embed(taken(lesson.flows, rows), with_numbers=with_numbers)
+    return predictor.embed(lesson.among, with_numbers=with_numbers).take(lesson.places[rows])
 
 
 def _held_out(lesson: Lesson, episode: Episode) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,7 +24,6 @@ from .raw import numbers, starts_ns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..features.graphs.settings import GraphSettings
 
 ORDINARY = ("benign", "normal", "background", "ordinary")
 DECIDING_FLOWS = 3
@@ -144,20 +143,21 @@ def host_verdicts(
     )
 
 
-def check_windows(predictor: Predictor, windows: GraphSettings) -> None:
-    """Refuse windows that were asked for and are not those of the bundle."""
-    from ..features.graphs.settings import GraphSettings
+def surprise_table(report: HostReport, flows: Any) -> pa.Table:
+    """A row for each flow: its key, its surprise, and that of its source, its target and its numbers; null where it is
+    in no graph.
+    """
+    import pyarrow as pa
 
-    trained = getattr(getattr(predictor.encoder, "settings", None), "windows", windows)
-    if windows not in (GraphSettings(), trained):
-        differing = next(
-            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(trained, one.name)
-        )
-        raise BundleError(
-            f"hosts: bundle `{predictor.name or predictor.model}` was trained with `{differing}` "
-            f"{getattr(trained, differing)}, and {getattr(windows, differing)} was asked for",
-            hint=f"leave the setting out, or train anew: `flowlore pretrain graph … --set graph.windows.{differing}=…`",
-        )
+    table = keys(flows)
+    parts = report.surprise.astype(np.float32)
+    known = np.isfinite(parts).all(axis=1)
+    columns = {"surprise": parts.mean(axis=1)} | {
+        f"{name}_surprise": parts[:, place] for place, name in enumerate(("source", "target", "numbers"))
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values, pa.float32(), mask=~known))
+    return table
 
 
 class _HostVectors:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import BundleError
 from .predictor import Embedding, Predictor
+
+if TYPE_CHECKING:
+    from ..features.graphs.settings import GraphSettings
 
 
 @dataclass(eq=False)
@@ -47,6 +51,22 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
     for part in embedder.finish():
         _put(waiting, part.rows, part.vectors)
     yield from _complete(predictor, waiting)
+
+
+def check_windows(predictor: Predictor, windows: GraphSettings) -> None:
+    """Refuse windows that were asked for and are not those of the bundle."""
+    from ..features.graphs.settings import GraphSettings
+
+    trained = getattr(getattr(predictor.encoder, "settings", None), "windows", windows)
+    if windows not in (GraphSettings(), trained):
+        differing = next(
+            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(trained, one.name)
+        )
+        raise BundleError(
+            f"graph: bundle `{predictor.name or predictor.model}` was trained with `{differing}` "
+            f"{getattr(trained, differing)}, and {getattr(windows, differing)} was asked for",
+            hint=f"leave the setting out, or train anew: `flowlore pretrain graph … --set graph.windows.{differing}=…`",
+        )
 
 
 def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:

@@ -42,11 +42,25 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert "no flow has the host" in capsys.readouterr().err
 
 
+def test_surprise_of_every_flow(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "strange.parquet"
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--surprise", str(output)]) == 0
+    assert f"surprise of 198 flows → {output}" in capsys.readouterr().out
+    table = pq.read_table(output)
+    assert table.num_rows == 198 and table.column("surprise").null_count == 0
+    parts = [table.column(f"{name}_surprise").to_numpy() for name in ("source", "target", "numbers")]
+    assert np.allclose(table.column("surprise").to_numpy(), np.mean(parts, axis=0), atol=1e-5)
+    assert set(table.column("flow_id").to_pylist()) == set(flowlore.read(DEMO_CAPTURE)["flow_id"].to_pylist())
+
+
 def test_windows_are_those_of_the_bundle(office: Path, capsys: pytest.CaptureFixture) -> None:
     asked = ["hosts", str(office), str(DEMO_CAPTURE), "--set"]
     assert run([*asked, "graph.windows.window_s=10"]) == 2
     assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
     assert run([*asked, "graph.windows.window_s=5"]) == 0
+    for verb in ("embed", "discover"):
+        assert run([verb, str(office), str(DEMO_CAPTURE), "--set", "graph.windows.memory_windows=2"]) == 2
+        assert "was trained with `memory_windows` 5, and 2 was asked for" in capsys.readouterr().err
 
 
 def test_flows_are_embedded_and_answered_by_windows(

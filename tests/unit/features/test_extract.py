@@ -64,6 +64,20 @@ def test_quantities_have_units_and_missing_values() -> None:
     assert numbers[:, column["packets_rev_per_fwd"]].tolist() == [0.5, 0]
 
 
+def test_bytes_are_told_from_frames_where_only_those_are_known() -> None:
+    table = pa.table(
+        {
+            "packets_fwd": pa.array([2, 1, None], pa.uint64()),
+            "bytes_fwd": pa.array([None, 40, None], pa.uint64()),
+            "frame_bytes_fwd": pa.array([128, 99, 60], pa.uint64()),
+        }
+    )
+    numbers = extract(table, FeatureSettings(series=False, entities=False)).channels["quantities"]
+    place = [one.name for one in quantities()].index("bytes_fwd")
+    assert numbers[:, place].tolist()[:2] == [100.0, 40.0] and np.isnan(numbers[2, place])
+    assert numbers[0, [one.name for one in quantities()].index("bytes_per_packet_fwd")] == 50.0
+
+
 def test_shortcuts_stay_out_unless_asked_for() -> None:
     by_default = set(extract(two_flows()).channels)
     assert not {"entities.addresses", "entities.ports", "payload.fwd"} & by_default

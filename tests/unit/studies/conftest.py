@@ -18,9 +18,13 @@ STUDIES = {
     "slow": "made_up_study:Slow",
     "representations": "flowlore.studies.representations:Representations",
     "audit": "flowlore.studies.audit:Audit",
+    "graph": "flowlore.studies.graph:Graph",
 }
 MATERIALS = {
     "toy": "made_up_study:toy",
+    "unsw-nb15": "made_up_network:town",
+    "laboratory-elsewhere": "made_up_network:elsewhere",
+    "ndpi-network": "made_up_network:captures",
     "office": "flowlore.studies.materials.laboratory:office",
     "laboratory": "flowlore.studies.materials.laboratory:laboratory",
     "fgnet": "flowlore.studies.materials.tables:fgnet",

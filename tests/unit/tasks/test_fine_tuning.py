@@ -91,3 +91,31 @@ def test_an_encoder_that_cannot_be_tuned(pretrained: Predictor, office: Flows) -
     taught, episode = teach(pretrained, lesson, shots=2, rng=rng, drop_small_classes=True)
     with pytest.raises(TaskError, match="model `stub` cannot be fine-tuned"):
         fine_tune(taught, lesson, episode, rng=rng, settings=ROUNDS)
+
+
+def test_a_graph_network_follows_labels_among_unlabelled_flows(tmp_path: Any) -> None:
+    from scanned_network import network
+
+    from flowlore.models.graph.settings import GraphEncoderSettings
+
+    flows = network(500, scans=60)
+    made = pretrain(
+        "graph",
+        flows,
+        rng=np.random.default_rng(0),
+        settings=GraphEncoderSettings(width=16, training_flows=128),
+        training=TrainingSettings(epochs=1, least_steps=2, batch_rows=1),
+    )
+    rng = np.random.default_rng(1)
+    lesson = prepare(made, flows, by="time", rng=rng, test_share=0.4)
+    assert lesson.places is not None and len(lesson.among) == 500 > len(lesson.flows), "unlabelled flows are kept"
+    taught, episode = teach(made, lesson, shots=10, rng=rng)
+    rounds = FineTuningSettings(epochs=10, least_steps=40, learning_rate=1e-2, least_steps_a_round=5)
+    tuned, after, report = fine_tune(taught, lesson, episode, rng=rng, settings=rounds)
+    assert report["held_out"] == 4 and report["kept"] in ("tuned", "probe")
+    is_other = not np.allclose(tuned.embed(flows).vectors, taught.embed(flows).vectors)
+    assert is_other == (report["kept"] == "tuned")
+    scores = examine(tuned, after, episode, rng=np.random.default_rng(0), baselines=())["scores"]["probe"]
+    assert scores["natural"]["macro_f1"] > 0.9
+    tuned.save(tmp_path / "tuned")
+    assert flowlore.load(tmp_path / "tuned").predict(flows).equals(tuned.predict(flows))

@@ -16,8 +16,8 @@ from ...features.graphs.stream import GraphStream
 from ...features.scaling import Scaling
 from ...features.settings import FeatureSettings
 from ...settings import settings_from, settings_values
-from ..encoder import Floats, State, Unit
-from ..settings import TrainingSettings
+from ..encoder import Floats, LinearHead, State, Unit
+from ..settings import FineTuningSettings, TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .link_evaluation import judge_links
@@ -26,11 +26,13 @@ from .network import initialise
 from .settings import GraphEncoderSettings
 from .streaming import GraphEmbedder
 from .surprise import levels_of, surprise_parts
+from .tuning import NOT_SHOWN, fine_tune, stretches_of
 
 FORMAT = 1
 FLOWS_FOR_SURPRISE = 20_000
 DEFAULTS = GraphEncoderSettings()
 TRAINING = TrainingSettings(epochs=20, learning_rate=1e-3)
+FINE_TUNING = FineTuningSettings()
 
 
 class GraphEncoder:
@@ -53,7 +55,7 @@ class GraphEncoder:
 
     @property
     def width(self) -> int:
-        return self.settings.width
+        return self.settings.embedding_width
 
     def prepare(self, batches: Sequence[FeatureBatch], rng: np.random.Generator) -> None:
         """Learn scales and make fresh weights, without training: the randomly initialised encoder of honest studies."""
@@ -85,8 +87,8 @@ class GraphEncoder:
         _refuse_one_host(flows)
         self.prepare([flows], rng)
         pupil = self.made()
-        rows = list(self._training_rows(flows))
-        held_out = [row for batch in validation for row in self._training_rows(batch)]
+        rows = [graph for _, graph in self._stretches(flows)]
+        held_out = [graph for batch in validation for _, graph in self._stretches(batch)]
         device = training.device
         training = replace(training, batch_rows=max(1, training.batch_rows // self.settings.training_flows))
         pupil.to(device)
@@ -115,6 +117,39 @@ class GraphEncoder:
         self._learn_surprise(held_out or rows)
         return report
 
+    def fine_tuned_among(
+        self,
+        flows: FeatureBatch,
+        codes: npt.NDArray[np.int64],
+        learn: npt.NDArray[np.int64],
+        held: npt.NDArray[np.int64],
+        head: LinearHead,
+        rng: np.random.Generator,
+        *,
+        training: FineTuningSettings = FINE_TUNING,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> tuple[Self, LinearHead, TrainingReport]:
+        """A copy of the encoder that followed the `codes` of the flows at `learn` from `head` on, and its head.
+
+        All flows are neighbours; those at `held` say when to stop, and the codes of others are not looked at.
+        """
+        tuned = type(self).from_state(*self.state())
+        shown = np.full(len(flows), NOT_SHOWN, np.int64)
+        shown[learn], shown[held] = codes[learn], codes[held]
+        pieces = list(tuned._stretches(flows))
+        teaching = stretches_of(pieces, learn, shown)
+        report, tuned_head = fine_tune(
+            tuned.made().network,
+            teaching,
+            stretches_of(pieces, held, shown),
+            head,
+            rng,
+            settings=training,
+            progress=progress,
+        )
+        tuned._learn_surprise([one.graph for one in teaching])
+        return tuned, tuned_head, report
+
     def embed(self, batch: FeatureBatch) -> Floats:
         """One vector a flow, as the window in which it ended knew it; a flow of which nothing is known is zeros."""
         out = np.zeros((len(batch), self.width), np.float32)
@@ -129,6 +164,16 @@ class GraphEncoder:
         `with_surprise` asks about every flow, which takes five times as long.
         """
         return GraphEmbedder(self.made(), self.settings, self.scaling, with_surprise=with_surprise)
+
+    def surprise(self, batch: FeatureBatch) -> npt.NDArray[np.float64]:
+        """How little each flow was expected, without any label: 1 is as one in ten flows of training, 2 as one in a
+        hundred. NaN for a flow that is in no graph.
+        """
+        found = np.full(len(batch), np.nan)
+        embedder = self.embedder(with_surprise=True)
+        for part in (*embedder.add(batch), *embedder.finish()):
+            found[part.rows] = part.surprise.mean(axis=1)
+        return found
 
     def judge_links(
         self, flows: FeatureBatch, rng: np.random.Generator, *, history: FeatureBatch | None = None
@@ -188,15 +233,16 @@ class GraphEncoder:
         if parts:
             pupil.levels.copy_(levels_of(np.concatenate(parts)))
 
-    def _training_rows(self, flows: FeatureBatch) -> Iterator[GraphTensors]:
+    def _stretches(self, flows: FeatureBatch) -> Iterator[tuple[npt.NDArray[np.int64], GraphTensors]]:
+        """Rows of flows and their graph, of some windows in a row that know nothing of those before."""
         numbers, protocol = network_numbers(flows, self.scaling)
         stream = GraphStream(self.settings.windows, stretch_flows=self.settings.training_flows, remembers=False)
         for graph in (*stream.add(flows), *stream.finish()):
-            yield graph_tensors(graph, numbers[graph.rows], protocol[graph.rows])
+            yield graph.rows, graph_tensors(graph, numbers[graph.rows], protocol[graph.rows])
         alone = np.flatnonzero(flows.has("quantities") & ~flows.has("graph"))
         for first in range(0, len(alone), self.settings.training_flows):
             rows = alone[first : first + self.settings.training_flows]
-            yield lone_tensors(numbers[rows], protocol[rows])
+            yield rows, lone_tensors(numbers[rows], protocol[rows])
 
     def _empty_pupil(self) -> Pupil:
         numbers = 0 if self.scaling is None else len(self.scaling.medians)

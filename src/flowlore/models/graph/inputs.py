@@ -20,6 +20,7 @@ from ...features.scaling import Scaling
 
 ORDER_CODES = 8  # sines and cosines of a flow's order in its window
 MILLISECONDS = 1e3
+MOST_SCALED = 2.5  # scaled numbers are seldom farther from 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -151,12 +152,14 @@ def lone_tensors(numbers: npt.NDArray[np.float32], protocol: npt.NDArray[np.int3
     )
 
 
-def flow_inputs(graph: GraphTensors, *, window_numbers: bool) -> Tensor:
+def flow_inputs(graph: GraphTensors, *, window_numbers: bool, steps: int = 0) -> Tensor:
     """[F, `flow_input_width`]: scaled numbers, which are missing, class of protocol, order, numbers of the window."""
     missing = torch.isnan(graph.numbers)
+    known = torch.nan_to_num(graph.numbers)
     parts = [
-        torch.nan_to_num(graph.numbers),
+        known,
         missing.to(graph.numbers.dtype),
+        *([_in_steps(known, steps) * ~missing.repeat_interleave(steps, 1)] if steps else []),
         torch.nn.functional.one_hot(graph.protocol, PROTOCOL_CLASSES).to(graph.numbers.dtype),
         _waves(graph.order),
     ]
@@ -166,8 +169,8 @@ def flow_inputs(graph: GraphTensors, *, window_numbers: bool) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def flow_input_width(numbers: int, *, window_numbers: bool) -> int:
-    return 2 * numbers + PROTOCOL_CLASSES + ORDER_CODES + (2 * len(FLOW_NUMBERS) if window_numbers else 0)
+def flow_input_width(numbers: int, *, window_numbers: bool, steps: int = 0) -> int:
+    return (2 + steps) * numbers + PROTOCOL_CLASSES + ORDER_CODES + (2 * len(FLOW_NUMBERS) if window_numbers else 0)
 
 
 def host_inputs(graph: GraphTensors, *, window_numbers: bool) -> Tensor:
@@ -181,6 +184,13 @@ def host_inputs(graph: GraphTensors, *, window_numbers: bool) -> Tensor:
 
 def host_input_width(*, window_numbers: bool) -> int:
     return 1 + (2 * len(HOST_NUMBERS) if window_numbers else 0)
+
+
+def _in_steps(numbers: Tensor, steps: int) -> Tensor:
+    """[F, I * steps]: each step rises from 0 to 1 over its part of the range of most scaled numbers."""
+    lowest = -MOST_SCALED + 2 * MOST_SCALED * torch.arange(steps, device=numbers.device) / steps
+    risen = (numbers[:, :, None] - lowest) * (steps / (2 * MOST_SCALED))
+    return risen.clamp(0, 1).flatten(1)
 
 
 def _waves(order: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ class Pupil(nn.Module):
     def loss(self, graph: GraphTensors, generator: torch.Generator) -> Tensor:
         """Of one graph. A weight of 0 leaves a question out, and what it hides."""
         settings = self.settings
+        if settings.hidden_sources:
+            graph = hide_sources(graph, settings, generator)
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
@@ -40,6 +42,16 @@ class Pupil(nn.Module):
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
         return total
+
+
+def hide_sources(graph: GraphTensors, settings: GraphEncoderSettings, generator: torch.Generator) -> GraphTensors:
+    """The graph, or the graph without some of the numbers of all its flows: half of them, drawn, on the average."""
+    device = graph.numbers.device
+    if float(torch.rand((), generator=generator, device=device)) >= settings.hidden_sources:
+        return graph
+    hidden = torch.rand(graph.numbers.shape[1], generator=generator, device=device)
+    share = torch.rand((), generator=generator, device=device)
+    return replace(graph, numbers=graph.numbers.masked_fill((hidden < share)[None], torch.nan))
 
 
 def mask_numbers(

@@ -24,9 +24,11 @@ class Network(nn.Module):
     def __init__(self, settings: GraphEncoderSettings, numbers: int) -> None:
         super().__init__()
         self.settings, width = settings, settings.width
-        shown = settings.window_numbers
+        shown, steps = settings.window_numbers, settings.number_steps
         self.flow_in = nn.Sequential(
-            nn.Linear(flow_input_width(numbers, window_numbers=shown), width), nn.ReLU(), nn.Linear(width, width)
+            nn.Linear(flow_input_width(numbers, window_numbers=shown, steps=steps), width),
+            nn.ReLU(),
+            nn.Linear(width, width),
         )
         self.host_in = nn.Linear(host_input_width(window_numbers=shown), width)
         self.service_in = nn.Parameter(torch.zeros(width)) if settings.windows.services else None
@@ -36,7 +38,7 @@ class Network(nn.Module):
     def forward(self, graph: GraphTensors, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
         """`memory` is that of the windows before: for each layer the states of their flows and hosts."""
         shown = self.settings.window_numbers
-        flows = self.flow_in(flow_inputs(graph, window_numbers=shown))
+        flows = self.flow_in(flow_inputs(graph, window_numbers=shown, steps=self.settings.number_steps))
         hosts = self.host_in(host_inputs(graph, window_numbers=shown))
         states = []
         for number, layer in enumerate(self.layers):
@@ -46,6 +48,15 @@ class Network(nn.Module):
                 all_hosts = torch.cat([memory[number][1], hosts])
             states.append((all_flows, all_hosts))
             flows, hosts = layer(graph, flows, hosts, all_flows, all_hosts, self.service_in)
+        return flows, hosts, states
+
+    def embedded(self, graph: GraphTensors, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
+        """The same with vectors in place of states: those of `keeps_own` hold a node's first state too."""
+        flows, hosts, states = self(graph, memory)
+        if self.settings.keeps_own:
+            all_flows, all_hosts = states[0]
+            flows = torch.cat([flows, all_flows[len(all_flows) - len(flows) :]], 1)
+            hosts = torch.cat([hosts, all_hosts[len(all_hosts) - len(hosts) :]], 1)
         return flows, hosts, states
 
 

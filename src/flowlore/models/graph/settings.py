@@ -26,6 +26,22 @@ class GraphEncoderSettings(Settings):
     window_numbers: bool = setting(
         True, "show hosts their degrees in the window, and flows the times since flows of the same hosts"
     )
+    number_steps: int = setting(
+        0,
+        "steps that each number is told in beside its value, so that a threshold is easily learnt; 0: its value only",
+        minimum=0,
+        maximum=32,
+    )
+    keeps_own: bool = setting(
+        False, "an embedding also holds the state that a flow or host had before any neighbour had a part in it"
+    )
+    hidden_sources: float = setting(
+        0.0,
+        "share of stretches in training of which a part of the numbers is hidden in all flows, as a source that knows "
+        "less would",
+        minimum=0,
+        maximum=1,
+    )
     held_out: float = setting(
         0.15, "share of edges of each kind that are hidden and asked for in a step", minimum=0, maximum=0.9
     )
@@ -37,3 +53,7 @@ class GraphEncoderSettings(Settings):
         2048, "flows of consecutive windows that make one row of training", minimum=16, maximum=1_000_000
     )
     windows: GraphSettings = field(default_factory=GraphSettings)
+
+    @property
+    def embedding_width(self) -> int:
+        return 2 * self.width if self.keeps_own else self.width

@@ -57,7 +57,7 @@ class GraphEmbedder:
         self.last_read: tuple[GraphTensors, Memory | None] | None = None  # what the last graph's vectors come from
         self._memory: Memory | None = None
         self._held: list[tuple[int, Floats, npt.NDArray[np.int32]]] = []  # first row, numbers, protocol
-        self._last_vectors = torch.zeros((0, settings.width))
+        self._last_vectors = torch.zeros((0, settings.embedding_width))
 
     @property
     def counts(self) -> Counter[str]:
@@ -93,14 +93,14 @@ class GraphEmbedder:
             windows=np.full(len(rows), -1, np.int64),
             host_keys=np.zeros(0, np.uint64),
             host_windows=np.zeros(0, np.int64),
-            host_vectors=np.zeros((0, self.settings.width), np.float32),
+            host_vectors=np.zeros((0, self.settings.embedding_width), np.float32),
             graph=None,
         )
 
     def _lone_vectors(self, numbers: Floats, protocol: npt.NDArray[np.int32]) -> Floats:
         """Zeros for flows of which no number is known."""
         with torch.inference_mode():
-            vectors, _, _ = self.network(lone_tensors(numbers, protocol))
+            vectors, _, _ = self.network.embedded(lone_tensors(numbers, protocol))
         known = (~np.isnan(numbers)).any(axis=1, keepdims=True)
         found: Floats = vectors.numpy() * np.asarray(known, np.float32)
         return found
@@ -113,7 +113,7 @@ class GraphEmbedder:
             flows, hosts = graph.context_flows, graph.context_hosts
             memory = [(one[len(one) - flows :], other[len(other) - hosts :]) for one, other in memory]
         with torch.inference_mode():
-            vectors, host_vectors, states = self.network(tensors, memory)
+            vectors, host_vectors, states = self.network.embedded(tensors, memory)
         self.last_read = (tensors, memory)
         surprise = np.full((graph.flows + len(graph.left_out), len(PARTS)), np.nan, np.float32)
         if self.with_surprise:
@@ -127,7 +127,7 @@ class GraphEmbedder:
         found = torch.cat([found, vectors])
         self._last_vectors = found[len(found) - graph.keep_flows :].clone()
         has_one = graph.stand_in >= 0
-        substitutes = np.zeros((len(graph.left_out), self.settings.width), np.float32)
+        substitutes = np.zeros((len(graph.left_out), self.settings.embedding_width), np.float32)
         substitutes[has_one] = found.numpy()[graph.stand_in[has_one]]
         if not has_one.all():
             substitutes[~has_one] = self._lone_vectors(*self._of(graph.left_out[~has_one]))

@@ -1,0 +1,120 @@
+"""Graph networks of the study: taught here, elsewhere or never, kept on disk so that each is made once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...features.batch import FeatureBatch
+from ...features.scaling import Scaling
+from ...settings import settings_given
+from ..bench import Bench, Made
+from ..material import Material
+from ..study import Run
+
+Floats = npt.NDArray[np.float32]
+OURS: dict[str, Any] = {  # where the study's network differs from the package's defaults, which are the paper's
+    "training_flows": 512,  # of a step: the sets are small
+    "keeps_own": True,
+    "number_steps": 8,
+}
+STEPS_TIMES = 2  # as many steps as the scale says are too few of so few flows each
+
+
+def encoder_values(taught: str = "here", **settings: Any) -> dict[str, Any]:
+    """How an encoder is made: `here` by the teaching side's flows, `elsewhere` by other networks', or `never`."""
+    return {"taught": taught, "settings": OURS | settings}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Vectors of all rows, and what they cost. Times are of the processor."""
+
+    encoder: Any
+    vectors: Floats
+    parameters: Mapping[str, int]
+    pretrain_s: float
+    embed_s: float
+
+
+def encoded(bench: Bench, run: Run) -> Encoded:
+    """By `run.values["encoder"]`, over all flows of the run's data in order of time."""
+    words = {"vectors": run.values["encoder"], "data": run.data, "seed": run.seed}
+    found: Encoded = bench.at_hand(words, lambda: _encoded(bench, run))
+    return found
+
+
+def encoder_of(bench: Bench, run: Run) -> tuple[Any, dict[str, Any]]:
+    """The encoder, with the scale of numbers that the teaching side of the run's data has."""
+    from ...models.graph.encoder import GraphEncoder
+
+    values = run.values["encoder"]
+    learns_from = run.data if values["taught"] != "elsewhere" else run.also[0]
+    scale = bench.scale
+    words = {
+        "graph": dict(values),
+        "data": [learns_from],
+        "seed": run.seed,
+        "steps": scale.pretrain_steps if values["taught"] != "never" else 0,
+    }
+    arrays, state = bench.kept(words, lambda: _made(bench, learns_from, values, run.seed))
+    encoder = GraphEncoder.from_state(arrays, state["encoder"])
+    if values["taught"] == "elsewhere":
+        material = bench.material(run.data)
+        numbers = material.batch.channels["quantities"][teaching_rows(material)]
+        encoder.scaling = Scaling.fit(numbers)
+    return encoder, state
+
+
+def teaching_rows(material: Material) -> npt.NDArray[np.int64]:
+    """Flows that teach without labels: all that are not of a group of which anything is asked."""
+    asked = np.unique(material.groups[material.test])
+    return np.flatnonzero(~np.isin(material.groups, asked))
+
+
+def _encoded(bench: Bench, run: Run) -> Encoded:
+    encoder, made = encoder_of(bench, run)
+    batch: FeatureBatch = bench.material(run.data).batch
+    encoder.embed(batch.take(np.arange(min(len(batch), 64))))  # what is only slow the first time
+    began = time.process_time()
+    vectors = encoder.embed(batch)
+    return Encoded(
+        encoder=encoder,
+        vectors=vectors,
+        parameters=made["parameters"],
+        pretrain_s=made["pretrain_s"],
+        embed_s=time.process_time() - began,
+    )
+
+
+def _made(bench: Bench, learns_from: str, values: Mapping[str, Any], seed: int) -> Made:
+    from ...models.graph.encoder import GraphEncoder
+    from ...models.graph.settings import GraphEncoderSettings
+    from ...models.settings import TrainingSettings
+
+    encoder = GraphEncoder(settings_given(GraphEncoderSettings, values["settings"]))
+    material = bench.beside(learns_from)
+    rng = bench.rng_for("graph", learns_from, seed=seed)
+    began = time.process_time()
+    learn = material.batch.take(teaching_rows(material))
+    if values["taught"] == "never":
+        encoder.prepare([learn], rng)
+    else:
+        training = TrainingSettings(
+            epochs=1,
+            least_steps=STEPS_TIMES * bench.scale.pretrain_steps,
+            batch_rows=1,
+            learning_rate=1e-3,
+        )
+        encoder.fit([learn], rng, training=training)
+    arrays, state = encoder.state()
+    return arrays, {
+        "encoder": state,
+        "parameters": encoder.parameters(),
+        "pretrain_s": round(time.process_time() - began, 3),
+    }
