@@ -48,10 +48,11 @@ def test_on_made_up_networks(tiny: Make) -> None:
     assert {one.question for one in results} == {
         *("labels", "share of labels", "no labels", "ablation", "disturbed", "links")
     }
-    trees = next(one for one in results if one.arm == "extra trees with windows" and one.question == "share of labels")
+    shared = {(one.data, one.arm): one for one in results if one.question == "share of labels"}
+    trees = shared["unsw-nb15", "extra trees with windows"]
     assert trees.number("pr_auc") > 0.9 and trees.number("natural.macro_f1") > 0.9
     assert trees.result["found_by_kind"].keys() == {"scan", "guessing"}
-    tuned = next(one for one in results if one.arm == SCRATCH)
+    tuned = shared["ndpi-network", SCRATCH]
     assert tuned.result["kept"] in ("probe", "tuned") and tuned.number("encoder_parameters.all") > 500_000
     elsewhere = next(one for one in results if one.arm.startswith("pre-trained elsewhere"))
     assert elsewhere.hash in Shelf(tiny().output).costs()
