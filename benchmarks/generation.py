@@ -42,8 +42,9 @@ def main() -> None:
     test = _taken(flows, np.random.default_rng(0).choice(split.test, ASKED, replace=False))
     done = json.loads(asked.out.read_text()) if asked.out.is_file() else {"machine": machine_class(), "runs": []}
     make = GENERATORS.load(asked.generator)
-    settings = replace(make().settings, packets=asked.packets, width=asked.width, layers=asked.layers)
-    training = TrainingSettings(epochs=asked.epochs, batch_rows=128, learning_rate=2e-3, weight_decay=0.05, bf16=True)
+    settings = replace(make().settings, packets=asked.packets)
+    usual: TrainingSettings = make().usual_training
+    training = replace(usual, epochs=asked.epochs or usual.epochs, bf16=asked.generator != "wgan")
     rng = np.random.default_rng([asked.seed, asked.shots])
     shown = np.concatenate(
         [rng.choice(split.train[labels[split.train] == one], asked.shots, replace=False) for one in np.unique(labels)]
@@ -58,7 +59,7 @@ def main() -> None:
         "shots": asked.shots,
         "seed": asked.seed,
         "parameters": imitator.generator.parameters(),
-        "epochs": asked.epochs,
+        "epochs": training.epochs,
         "cpu_s": round(learning_s, 1),
         "config_hash": settings_hash(settings),
         **fidelity(made, test, seen, rng=rng),
@@ -79,10 +80,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--generator", default="transformer")
     parser.add_argument("--shots", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=0, help="0 is what the generator usually takes")
     parser.add_argument("--packets", type=int, default=20)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("generation.json"))
     return parser.parse_args()
 

@@ -1,11 +1,14 @@
 """`flowlore imitate` and `flowlore generate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from . import learning, options
+
+if TYPE_CHECKING:
+    from ..tasks.thin_places import Where
 
 CAPTURES = (".pcap",)
 
@@ -17,6 +20,16 @@ def imitate(
         str, typer.Option("--generator", metavar="NAME", help="Which generator; `flowlore plugins` lists them.")
     ] = "transformer",
     labels: learning.LabelFile = None,
+    augment: learning.Augment = None,
+    copies: learning.Copies = 4,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="BUNDLE",
+            help="Also tell it where this bundle places each flow, so that `generate --place` may ask for places.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", min=1, help="Times that every flow is seen.")
     ] = None,
@@ -41,7 +54,14 @@ def imitate(
     from .text import print_json, printable
 
     flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
-    made = learn(model, flows, rng=np.random.default_rng(seed), epochs=epochs)
+    made = learn(
+        model,
+        flows,
+        rng=np.random.default_rng(seed),
+        epochs=epochs,
+        augmentation=learning.augmentation(augment, copies),
+        vectors=None if encoder is None else _vectors(encoder, flows),
+    )
     made.save(output, overwrite=overwrite)
     if json:
         print_json({"bundle": str(output), "model": model, "labels": list(made.labels), **made.data})
@@ -62,6 +82,14 @@ def generate(
         str | None, typer.Option("--class", metavar="NAME", help="Of this class; else of all as they were learnt.")
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many flows.")] = 100,
+    place: Annotated[
+        str,
+        typer.Option(
+            "--place",
+            metavar="PLACE",
+            help="as-learnt; or more where classes are thin, or near a boundary to others (thin, boundary).",
+        ),
+    ] = "as-learnt",
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -98,13 +126,14 @@ def generate(
     if output.endswith(".pcapng"):
         raise OutputError(f"output: `{output}` would be a pcapng file, which is not written", hint="`-o NAME.pcap`")
     imitator = load_imitator(bundle)
+    asked_at = cast("Where", place)
     rng = np.random.default_rng(seed)
     report: dict[str, Any] = {"class": label, "output": output}
     if output.endswith(CAPTURES):
-        _write_capture(imitator.capture(label, count, rng), output, overwrite)
+        _write_capture(imitator.capture(label, count, rng, where=asked_at), output, overwrite)
         report["flows"] = count
     else:
-        table = imitator.generate(label, count, rng)
+        table = imitator.generate(label, count, rng, where=asked_at)
         with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
             for batch in table.to_batches():
                 writer.write(batch)
@@ -118,6 +147,12 @@ def generate(
         made = Flows(imitator.generate(None, max(len(real), 1), rng))
         report["fidelity"] = fidelity(made, real, seen, rng=rng)
     _print(report, json)
+
+
+def _vectors(encoder: str, flows: Any) -> Any:
+    from ..tasks.predictor import load
+
+    return load(encoder).embed(flows).vectors
 
 
 def _write_capture(data: bytes, output: str, overwrite: bool) -> None:

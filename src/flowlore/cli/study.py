@@ -80,6 +80,7 @@ def study(
     learning.require_extra()
     import os
 
+    from ..studies import STUDIES
     from ..studies.conduct import Order, chosen_sets, conduct, write_report
     from ..studies.material import Places
     from ..studies.study import scale_called
@@ -94,7 +95,7 @@ def study(
         name=name,
         places=Places(data=folder, laboratories=tuple(lab or ())),
         output=output,
-        scale=scale_called(scale).changed(seeds=seeds, shots=_shots(shots)),
+        scale=scale_called(scale, STUDIES.load(name)).changed(seeds=seeds, shots=_shots(shots)),
         processes=processes,
         sets=chosen_sets(sets or ()),
         arms=tuple(arms or ()),
@@ -145,6 +146,9 @@ def _print_plan(plan: Plan, left_out: Any) -> None:
         f"{plan.processes} processes",
         flush=True,
     )
+    if plan.later_s:
+        words = duration_words(round(plan.later_cpu_s) * 1e9)
+        print(f"what follows depends on their results: about {words} of CPU time more", flush=True)
 
 
 def _print_finished(finished: Finished, done: int, of: int) -> None:
@@ -172,6 +176,7 @@ def _as_json(done: Conducted, *, only_plan: bool) -> dict[str, Any]:
         "failed": list(done.failed),
         "left_out": dict(done.left_out),
         "estimated_cpu_s": round(done.plan.cpu_s, 1),
+        "estimated_later_cpu_s": round(done.plan.later_cpu_s, 1),
         "pages": [str(page) for page in done.pages],
         "only_plan": only_plan,
     }

@@ -127,6 +127,11 @@ def train(
     )
 
 
+def fastest_device() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class _Run:
     """What changes from step to step, and what a checkpoint therefore holds."""
 

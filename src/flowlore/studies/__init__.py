@@ -6,7 +6,10 @@ STUDIES = Registry(
     "study",
     {
         "audit": "flowlore.studies.audit:Audit",
+        "augmentation": "flowlore.studies.augmentation:Augmentation",
+        "generation": "flowlore.studies.generation:Generation",
         "graph": "flowlore.studies.graph:Graph",
+        "latent": "flowlore.studies.latent:Latent",
         "representations": "flowlore.studies.representations:Representations",
     },
     plural="studies",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,8 @@ def conduct(
             f"studies: none of the data of `{order.name}` is here: {why}",
             hint="`--data FOLDER`, or set `FLOWLORE_DATA`; `flowlore datasets` says where each set comes from",
         )
-    plan = make_plan(
-        study(), facts, order.scale, shelf, processes=order.processes, arms=order.arms, questions=order.questions
-    )
+    made_study = study()
+    plan = _plan(order, made_study, facts, shelf)
     if not plan.runs:
         raise InputError("studies: nothing is left to run of what was named", hint="`--plan` lists questions and arms")
     tell_plan(plan, left_out)
@@ -76,21 +75,18 @@ def conduct(
         return Conducted(plan=plan, made=0, failed=(), left_out=left_out)
     shelf.write_study(_study_card(order, study, plan, left_out), facts)
     failed: list[str] = []
-    done = 0
-
-    def count(finished: Finished) -> None:
-        nonlocal done
-        done += 1
-        if finished.problem is not None:
-            run = finished.planned.run
-            failed.append(f"{run.data} {run.arm} seed {run.seed} shots {run.shots}: {finished.problem}")
-        tell(finished, done, len(plan.waiting))
-
-    execute(study, plan.waiting, order.output, order.scale, processes=order.processes, tell=count)
+    made = _execute(order, study, plan, tell, failed)
+    if plan.later_s:
+        plan = _plan(order, made_study, facts, shelf, all_tried=True)
+        known = {one["hash"] for one in shelf.evidence().failed}  # they are tried again in the next call
+        plan = replace(plan, waiting=tuple(one for one in plan.waiting if one.hash not in known))
+        tell_plan(plan, {})
+        shelf.write_study(_study_card(order, study, plan, left_out), facts)
+        made += _execute(order, study, plan, tell, failed)
     shelf.gather()
     return Conducted(
         plan=plan,
-        made=done - len(failed),
+        made=made,
         failed=tuple(failed),
         left_out=left_out,
         pages=write_report(order.name, order.output),
@@ -137,6 +133,41 @@ def gather_facts(order: Order, study: type[Study]) -> tuple[list[Facts], dict[st
         folder = order.output / "data" / name
         facts.append(_facts(gathered, name, order.scale, folder))
     return facts, left_out
+
+
+def _plan(order: Order, study: Study, facts: Sequence[Facts], shelf: Shelf, *, all_tried: bool = False) -> Plan:
+    return make_plan(
+        study,
+        facts,
+        order.scale,
+        shelf,
+        processes=order.processes,
+        arms=order.arms,
+        questions=order.questions,
+        all_tried=all_tried,
+    )
+
+
+def _execute(
+    order: Order,
+    study: type[Study],
+    plan: Plan,
+    tell: Callable[[Finished, int, int], None],
+    failed: list[str],
+) -> int:
+    """How many of the waiting runs were made; what failed is added to the list."""
+    done, failed_before = 0, len(failed)
+
+    def count(finished: Finished) -> None:
+        nonlocal done
+        done += 1
+        if finished.problem is not None:
+            run = finished.planned.run
+            failed.append(f"{run.data} {run.arm} seed {run.seed} shots {run.shots}: {finished.problem}")
+        tell(finished, done, len(plan.waiting))
+
+    execute(study, plan.waiting, order.output, order.scale, processes=order.processes, tell=count)
+    return done - (len(failed) - failed_before)
 
 
 def _without_places(words: str, places: Places) -> str:

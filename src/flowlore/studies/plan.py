@@ -9,7 +9,7 @@ from typing import Any
 
 from .evidence import Shelf
 from .material import Facts
-from .study import Run, Scale, Study, configuration_hash
+from .study import Run, Scale, Study, StudyInRounds, configuration_hash
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,17 +21,26 @@ class PlannedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All runs in order, and those still to be made. `pace` is what runs took so far over what was estimated."""
+    """All runs in order, and those still to be made. `pace` is what runs took so far over what was estimated.
+
+    `later_s` is the estimate of runs that the results of these will decide, and that are not among them yet.
+    """
 
     runs: tuple[PlannedRun, ...]
     waiting: tuple[PlannedRun, ...]
     pace: float
     processes: int
+    later_s: float = 0.0
 
     @property
     def cpu_s(self) -> float:
         """Estimated CPU time of what is still to be made."""
         return self.pace * sum(one.run.cpu_s for one in self.waiting)
+
+    @property
+    def later_cpu_s(self) -> float:
+        """Estimated CPU time of what these results will decide."""
+        return self.pace * self.later_s
 
     @property
     def wall_s(self) -> float:
@@ -63,12 +72,17 @@ def make_plan(
     processes: int = 1,
     arms: Sequence[str] = (),
     questions: Sequence[str] = (),
+    all_tried: bool = False,
 ) -> Plan:
-    """Every declared run, of some arms and questions only where they are named."""
-    planned: dict[str, PlannedRun] = {}
+    """Every declared run, of some arms and questions only where they are named.
+
+    Where all of them have results, or `all_tried` says that no more will come, the runs which these decide follow.
+    """
     checksums = {one.name: one.checksum for one in facts}
-    for one in facts:
-        for run in study.runs(one, scale):
+    planned: dict[str, PlannedRun] = {}
+
+    def add(runs: Sequence[Run]) -> None:
+        for run in runs:
             if (arms and run.arm not in arms) or (questions and run.question not in questions):
                 continue
             if not set(run.also) <= set(checksums):
@@ -76,13 +90,24 @@ def make_plan(
             configuration = run.configuration(study.name, scale, checksums)
             hash_ = configuration_hash(configuration)
             planned.setdefault(hash_, PlannedRun(run=run, hash=hash_, configuration=configuration))
+
+    for one in facts:
+        add(study.runs(one, scale))
     costs = shelf.costs(planned.__contains__)
+    later_s = 0.0
+    if isinstance(study, StudyInRounds) and planned:
+        if all_tried or len(costs) == len(planned):
+            add(study.later(facts, scale, shelf.evidence(list(planned))))
+            costs = shelf.costs(planned.__contains__)
+        else:
+            later_s = study.later_cpu_s(facts, scale)
     known = sum(planned[hash_].run.cpu_s for hash_ in costs)
     return Plan(
         runs=tuple(planned.values()),
         waiting=tuple(one for one in planned.values() if one.hash not in costs),
         pace=sum(costs.values()) / known if known > 0 else 1.0,
         processes=processes,
+        later_s=later_s,
     )
 
 

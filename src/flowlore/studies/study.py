@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from ..errors import SettingError
 from ..registry import nearest_name_hint
@@ -105,13 +105,15 @@ SCALES: dict[str, Scale] = {
 }
 
 
-def scale_called(name: str) -> Scale:
-    if name not in SCALES:
+def scale_called(name: str, study: type[Study] | None = None) -> Scale:
+    """A scale that all studies share, or the one of this name that a study has of its own (`scales`)."""
+    scales: Mapping[str, Scale] = getattr(study, "scales", SCALES)
+    if name not in scales:
         raise SettingError(
             f"studies: no scale is called `{name}`",
-            hint=nearest_name_hint(name, list(SCALES)) or f"choose from {', '.join(SCALES)}",
+            hint=nearest_name_hint(name, list(scales)) or f"choose from {', '.join(scales)}",
         )
-    return SCALES[name]
+    return scales[name]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,4 +178,17 @@ class Study(Protocol):
 
     def report(self, evidence: Evidence) -> Report:
         """From the result files alone."""
+        ...
+
+
+@runtime_checkable
+class StudyInRounds(Study, Protocol):
+    """A study whose last runs depend on the results of the first: finalists, say."""
+
+    def later(self, facts: Sequence[Facts], scale: Scale, evidence: Evidence) -> list[Run]:
+        """What is run when every declared run was tried. Only scores of validation flows may decide it."""
+        ...
+
+    def later_cpu_s(self, facts: Sequence[Facts], scale: Scale) -> float:
+        """About how long that takes, before anybody knows what it is."""
         ...

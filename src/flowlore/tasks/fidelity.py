@@ -20,6 +20,7 @@ from .metrics import CHUNK_ROWS, scores
 from .raw import texts
 
 Numbers = npt.NDArray[np.float64]
+Sample = tuple[PacketSeries, npt.NDArray[Any]]
 PACKETS = 20
 COMPARED = 2000  # flows of each side where every pair is compared
 BINS = 50
@@ -35,9 +36,19 @@ def fidelity(made: Any, real: Any, seen: Any = None, *, rng: np.random.Generator
     `discriminator_auc` of 0.5 cannot tell them apart. `copied` is the share of made-up flows with the packet sizes of a
     seen flow, and `copied_by_chance` that of real flows. A `membership_auc` of 0.5 does not tell who was seen.
     """
-    sides = {"made": _side(made, "made-up"), "real": _side(real, "real")}
-    if seen is not None:
-        sides["seen"] = _side(seen, "seen")
+    return fidelity_of_series(
+        _labelled_series(made, "made-up"),
+        _labelled_series(real, "real"),
+        None if seen is None else _labelled_series(seen, "seen"),
+        rng=rng,
+    )
+
+
+def fidelity_of_series(
+    made: Sample, real: Sample, seen: Sample | None = None, *, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The same of packet series, each with the labels of its flows."""
+    sides = {"made": _Side(*made), "real": _Side(*real)} | ({} if seen is None else {"seen": _Side(*seen)})
     fake, true = sides["made"], sides["real"]
     scale = _scale(true.vectors)
     report: dict[str, Any] = {
@@ -140,7 +151,7 @@ def coverage(made: Numbers, real: Numbers) -> dict[str, float]:
     return {"coverage": float(inside.any(axis=1).mean()), "density": float(inside.sum() / (NEIGHBOURS * len(made)))}
 
 
-def _side(flows: Any, what: str) -> _Side:
+def _labelled_series(flows: Any, what: str) -> Sample:
     table = flows.to_arrow()
     series = series_of_table(table, PACKETS)
     labels = texts(flows, "label")
@@ -150,7 +161,7 @@ def _side(flows: Any, what: str) -> _Side:
             f"fidelity: none of the {what} flows has a label and a packet series",
             hint="give labelled flows of captures",
         )
-    return _Side(series.take(usable), labels[usable].astype(str))
+    return series.take(usable), labels[usable].astype(str)
 
 
 def _taught(teaching: _Side, asked: _Side, rng: np.random.Generator) -> float:

@@ -13,16 +13,19 @@ import numpy.typing as npt
 
 from ..errors import BundleError, FlowloreError, TaskError
 from ..registry import nearest_name_hint
+from ..settings import settings_values
 from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
 from .bundle_shelf import find_bundle
 from .classify.episodes import labelled
 from .pretraining import data_card
 from .raw import numbers, starts_ns, texts
+from .thin_places import ShownVectors, Where
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from ..features.augment.packets import PacketSeries
+    from ..features.augment.settings import AugmentSettings
     from ..models.generators.generator import Generator
     from ..models.settings import TrainingSettings
 
@@ -57,31 +60,51 @@ class Imitator:
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    shown: ShownVectors | None = None  # of the flows that it learnt from, where it was told which flow is meant
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(kind.label for kind in self.kinds))
 
     def series(
-        self, label: str | None, flows: int, rng: np.random.Generator, *, over: Collection[int | None] | None = None
+        self,
+        label: str | None,
+        flows: int,
+        rng: np.random.Generator,
+        *,
+        where: Where = "as-learnt",
+        over: Collection[int | None] | None = None,
     ) -> tuple[PacketSeries, list[Kind]]:
         """Packets of so many flows of a class, or of all classes as often as they were learnt, and their kinds.
 
+        `where` needs a generator that was told vectors of flows: more come where classes are thin, or near others.
         `over` names the protocols that may come, all unless given.
         """
         if flows < 1:
             raise TaskError(f"generate: {flows} flows were asked for", hint="`-n 100`")
         self._check(label)
+        if self.shown is None and where != "as-learnt":
+            raise TaskError(
+                f"generate: `{self.name or self.model}` knows no latent space, so it has no `{where}` places",
+                hint="`flowlore imitate LABELLED --encoder BUNDLE -o GENERATOR` makes a generator that knows one",
+            )
         fits = [label in (None, kind.label) and (over is None or kind.protocol in over) for kind in self.kinds]
         weights = np.array([kind.flows for kind in self.kinds], np.float64) * fits
-        codes = rng.choice(len(self.kinds), flows, p=weights / weights.sum()).astype(np.int64)
-        return self.generator.sample(codes, rng), [self.kinds[code] for code in codes.tolist()]
+        if self.shown is None:
+            codes = rng.choice(len(self.kinds), flows, p=weights / weights.sum()).astype(np.int64)
+            made = self.generator.sample(codes, rng)
+        else:
+            latents, codes = self.shown.asked(weights > 0, flows, rng, where)
+            made = self.generator.sample(codes, rng, latents=latents)
+        return made, [self.kinds[code] for code in codes.tolist()]
 
-    def generate(self, label: str | None, flows: int, rng: np.random.Generator) -> pa.Table:
+    def generate(
+        self, label: str | None, flows: int, rng: np.random.Generator, *, where: Where = "as-learnt"
+    ) -> pa.Table:
         """Made-up flows as a flow table. Counters follow from packets; addresses are null, as nobody had them."""
-        return flow_table(*self.series(label, flows, rng), self.knows, rng)
+        return flow_table(*self.series(label, flows, rng, where=where), self.knows, rng)
 
-    def capture(self, label: str | None, flows: int, rng: np.random.Generator) -> bytes:
+    def capture(self, label: str | None, flows: int, rng: np.random.Generator, *, where: Where = "as-learnt") -> bytes:
         """So many made-up flows over TCP and UDP as a pcap file with right checksums."""
         from ..models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
 
@@ -93,7 +116,7 @@ class Imitator:
                 "can be written",
                 hint="`-o flows.parquet` writes a flow table",
             )
-        series, kinds = self.series(label, flows, rng, over=over)
+        series, kinds = self.series(label, flows, rng, where=where, over=over)
         protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
         ends = Ends(protocol=protocols, dst_port=_ports(kinds, rng), start_ns=_starts(flows, rng))
         return capture_bytes(with_headers(series, protocols, self.knows), ends)
@@ -110,7 +133,7 @@ class Imitator:
             config={"model": {"name": self.model}, "generator": settings},
             needs=(),
             states=plain({"generator": values, "kinds": {"kinds": kinds, "knows": list(self.knows)}}),
-            arrays={"generator": arrays},
+            arrays={"generator": arrays} | ({} if self.shown is None else {"kinds": _arrays(self.shown)}),
             labels=self.labels,
             data=self.data,
             metrics=self.metrics,
@@ -134,16 +157,23 @@ def imitate(
     settings: Any = None,
     training: TrainingSettings | None = None,
     epochs: int | None = None,
+    augmentation: AugmentSettings | None = None,
+    vectors: npt.NDArray[np.floating[Any]] | None = None,
 ) -> Imitator:
     """A generator of these labelled flows, and of no others: what a classifier may not see, it may not see either.
 
-    The latest tenth of many flows says when to stop. `epochs` are instead of those of the training's settings.
+    The latest tenth of many flows says when to stop. `epochs` are instead of those of the training's settings. With
+    `augmentation` it also learns from changed copies. `vectors` are those of an encoder, a row for each flow: then it
+    is told which flow of a class is meant, keeps the vectors, and may be asked for what is thin or near a boundary.
     """
     from ..features.augment.tables import series_of_table
     from ..models.generators import GENERATORS
 
     make = GENERATORS.load(model)
-    generator = make() if settings is None else make(settings)
+    settings = make().settings if settings is None else settings
+    if vectors is not None:
+        settings = _with_latent(model, settings, vectors, len(flows))
+    generator = make(settings)
     training = training or generator.usual_training
     if epochs is not None:
         training = replace(training, epochs=epochs)
@@ -163,14 +193,26 @@ def imitate(
     order = np.argsort(starts_ns(flows)[rows], kind="stable")
     held_out = order[round(0.9 * len(order)) :] if len(order) >= ENOUGH_TO_VALIDATE else order[:0]
     taught = np.setdiff1d(order, held_out)
+    shown = None if vectors is None else ShownVectors.of(vectors[rows], codes)
     began = time.perf_counter()
+    teaching, origin = series.take(taught), taught
+    if augmentation is not None and augmentation.transforms:
+        from ..features.augment.policy import Augmenter
+
+        copying = replace(augmentation, policy="pre-augment")
+        teaching, which = Augmenter(copying).enlarged(
+            teaching, rng, codes=codes[taught], names=tuple(kind.label for kind in kinds)
+        )
+        teaching, origin = teaching.seen(), taught[which]
+    told: dict[str, Any] = {} if shown is None else {"latents": shown.vectors[origin]}
     report = generator.fit(
-        series.take(taught),
-        codes[taught],
+        teaching,
+        codes[origin],
         len(kinds),
         rng,
         training=training,
         validation=(series.take(held_out), codes[held_out]) if len(held_out) else None,
+        **told,
     )
     from ..features.settings import FeatureSettings
 
@@ -180,7 +222,10 @@ def imitate(
         generator=generator,
         kinds=kinds,
         knows=_known(table, rows),
-        data=data | {"training_s": round(time.perf_counter() - began, 1), "steps": report.steps},
+        data=data
+        | {"training_s": round(time.perf_counter() - began, 1), "steps": report.steps}
+        | ({} if augmentation is None else {"augmentation": settings_values(augmentation)}),
+        shown=shown,
     )
 
 
@@ -207,6 +252,8 @@ def load_imitator(name_or_path: str | Path) -> Imitator:
             for one in held["kinds"]
         )
         knows = tuple(str(one) for one in held["knows"])
+        told = bundle.arrays.get("kinds")
+        shown = ShownVectors(vectors=told["vectors"], codes=told["codes"]) if told else None
     except FlowloreError as error:
         raise damaged(bundle.name, "generator", error) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -219,6 +266,7 @@ def load_imitator(name_or_path: str | Path) -> Imitator:
         data=bundle.data,
         metrics=bundle.metrics,
         name=bundle.name,
+        shown=shown,
     )
 
 
@@ -259,6 +307,21 @@ def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], 
         "label_source": repeated_word(SOURCE, rows),
     }
     return pa.Table.from_batches([flow_batch(known, rows)])
+
+
+def _with_latent(model: str, settings: Any, vectors: npt.NDArray[np.floating[Any]], flows: int) -> Any:
+    if len(vectors) != flows:
+        raise TaskError(f"generate: {len(vectors)} vectors were given for {flows} flows")
+    if not hasattr(settings, "latent"):
+        raise TaskError(
+            f"generate: the generator `{model}` takes no vectors of flows",
+            hint="leave the encoder out, or choose another",
+        )
+    return replace(settings, latent=vectors.shape[1])
+
+
+def _arrays(shown: ShownVectors) -> dict[str, npt.NDArray[Any]]:
+    return {"vectors": shown.vectors, "codes": shown.codes}
 
 
 def _kinds(labels: npt.NDArray[Any], ends: npt.NDArray[np.float64]) -> tuple[tuple[Kind, ...], npt.NDArray[np.int64]]:

@@ -73,6 +73,12 @@ def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, caps
     cases = [
         (["generate", str(generator), "--class", "nams", "-o", out], "did you mean `names`?"),
         (["generate", str(generator), "-n", "0", "-o", out], "0 flows were asked for"),
+        (
+            ["generate", str(generator), "--place", "thin", "-o", out],
+            "knows no latent space, so it has no `thin` places",
+        ),
+        (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "wrap:2"], "must be from 0 to 1"),
+        (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "warp"], "did you mean `wrap`?"),
         (["generate", str(generator), "-o", f"{out}ng"], "-o NAME.pcap"),
         (["imitate", str(labelled), "-o", str(tmp_path / "g")], "has 1 flow, but a generator learns from at least 2"),
         (["imitate", str(DEMO_CAPTURE), "-o", str(tmp_path / "g")], "no flow has a label"),

@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,29 @@ from flowlore.errors import ModelError
 from flowlore.features.augment.packets import PacketSeries
 from flowlore.models.generators import GENERATORS
 from flowlore.models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
+from flowlore.models.generators.diffusion import DiffusionGenerator
+from flowlore.models.generators.packet_bits import bits_of, series_of_bits
 from flowlore.models.generators.packet_words import large_sizes, series_of, words_of
-from flowlore.models.generators.settings import TransformerSettings
+from flowlore.models.generators.settings import DiffusionSettings, TransformerSettings, WganSettings
 from flowlore.models.generators.transformer import TransformerGenerator
 from flowlore.models.training import TrainingSettings
 
 NAMES = sorted(GENERATORS.names())
-ROUNDS = TrainingSettings(epochs=30, batch_rows=64, learning_rate=4e-3)
-
-
+QUICK = TrainingSettings(epochs=30, batch_rows=64, learning_rate=4e-3)
+ROUNDS = {
+    "transformer": QUICK,
+    "diffusion": QUICK,
+    "wgan": TrainingSettings(epochs=120, batch_rows=64, learning_rate=2e-3, weight_decay=0.0, largest_gradient=100.0),
+}
 SMALL = {
     "transformer": TransformerSettings(packets=8, width=32, layers=2, heads=2),
+    "diffusion": DiffusionSettings(packets=8, width=32, layers=2, heads=2, steps=8),
+    "wgan": WganSettings(packets=8, width=32, blocks=1, noise=16),
 }
 
 
-def small(name: str) -> Any:
-    return GENERATORS.load(name)(SMALL[name])
+def small(name: str, **changed: Any) -> Any:
+    return GENERATORS.load(name)(replace(SMALL[name], **changed))
 
 
 def two_kinds(flows: int, seed: int = 0) -> tuple[PacketSeries, np.ndarray]:
@@ -73,7 +81,7 @@ def test_made_up_flows_are_like_their_class(name: str) -> None:
     series, codes = two_kinds(400)
     generator = small(name)
     before = torch.get_rng_state()
-    generator.fit(series, codes, 2, np.random.default_rng(0), training=ROUNDS)
+    generator.fit(series, codes, 2, np.random.default_rng(0), training=ROUNDS[name])
     assert torch.equal(before, torch.get_rng_state())
     asked = np.repeat([0, 1], 100)
     made = generator.sample(asked, np.random.default_rng(1))
@@ -107,9 +115,61 @@ def test_state_comes_back_and_damage_is_told(name: str) -> None:
         generator.sample(np.array([2]), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_size_and_weight(name: str) -> None:
+    generator = GENERATORS.load(name)()
+    generator.classes = 53
+    assert 1e6 < sum(weight.numel() for weight in generator.fresh_network().parameters()) < 2e6
+
+
+@pytest.mark.parametrize("name", ["diffusion", "transformer"])
+def test_a_latent_vector_says_which_flow_of_a_class_is_meant(name: str) -> None:
+    """One class with short and long flows: which is meant stands in the vector only."""
+    series, kinds = two_kinds(400)
+    latents = np.stack([kinds, 1 - kinds], 1).astype(np.float32) * 2 - 1
+    generator = small(name, latent=2)
+    rng = np.random.default_rng(0)
+    generator.fit(series, np.zeros(400, np.int64), 1, rng, training=ROUNDS[name], latents=latents)
+    asked = np.zeros(100, np.int64)
+    short, long = (
+        generator.sample(asked, rng, latents=np.tile(latents[row], (100, 1))).lengths.mean() for row in (0, 1)
+    )
+    assert short + 1.5 < long
+    assert short - 0.5 < generator.sample(asked, rng).lengths.mean() < long + 0.5
+    with pytest.raises(ModelError, match=r"latent vectors of shape \(100, 3\) .* takes 2 numbers of each"):
+        generator.sample(asked, rng, latents=np.zeros((100, 3), np.float32))
+
+
+def test_a_classifier_learns_with_the_maker() -> None:
+    series, codes = two_kinds(200)
+    generator = small("wgan", joint=1.0)
+    quick = replace(ROUNDS["wgan"], epochs=20)
+    generator.fit(series, codes, 2, np.random.default_rng(0), training=quick)
+    asked, truth = two_kinds(100, seed=9)
+    assert (generator.classify(asked).argmax(1) == truth).mean() > 0.95
+    arrays, values = generator.state()
+    again = type(generator).from_state(arrays, values)
+    assert np.allclose(again.classify(asked), generator.classify(asked))
+    alone = small("wgan")
+    alone.fit(series, codes, 2, np.random.default_rng(0), training=replace(quick, epochs=1, least_steps=1))
+    with pytest.raises(ModelError, match="trained without a classifier"):
+        alone.classify(asked)
+
+
+def test_bits_go_there_and_back() -> None:
+    series, _ = two_kinds(50)
+    back = series_of_bits(bits_of(series, 8), np.random.default_rng(0), large_sizes(series))
+    exact = series.size <= 1500
+    assert np.array_equal(back.size[exact], series.size[exact]) and np.array_equal(back.direction, series.direction)
+    assert np.array_equal(back.flags, series.flags) and np.array_equal(back.header, series.header)
+    waits = series.gap_ns > 0
+    assert np.abs(np.log2(back.gap_ns[waits] / series.gap_ns[waits])).max() <= 1 / 8 + 1e-3
+
+
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(ModelError, match="a width of 10 cannot be divided among 4 heads"):
-        TransformerGenerator(TransformerSettings(width=10))
+    for make, settings in ((TransformerGenerator, TransformerSettings), (DiffusionGenerator, DiffusionSettings)):
+        with pytest.raises(ModelError, match="a width of 10 cannot be divided among 4 heads"):
+            make(settings(width=10))
 
 
 def capture(flows: int = 60) -> tuple[bytes, PacketSeries, np.ndarray]:

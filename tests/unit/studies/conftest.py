@@ -16,12 +16,18 @@ STUDIES = {
     "made-up": "made_up_study:MadeUp",
     "failing": "made_up_study:Failing",
     "slow": "made_up_study:Slow",
+    "in-rounds": "made_up_study:InRounds",
+    "in-rounds-failing": "made_up_study:InRoundsFailing",
     "representations": "flowlore.studies.representations:Representations",
     "audit": "flowlore.studies.audit:Audit",
     "graph": "flowlore.studies.graph:Graph",
+    "augmentation": "flowlore.studies.augmentation:Augmentation",
+    "generation": "flowlore.studies.generation:Generation",
+    "latent": "flowlore.studies.latent:Latent",
 }
 MATERIALS = {
     "toy": "made_up_study:toy",
+    "validated-toy": "made_up_study:validated_toy",
     "unsw-nb15": "made_up_network:town",
     "laboratory-elsewhere": "made_up_network:elsewhere",
     "ndpi-network": "made_up_network:captures",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,6 +79,28 @@ class Slow(MadeUp):
     arms: ClassVar[tuple[str, ...]] = ("slow",)
 
 
+class InRounds(MadeUp):
+    """The best of the first round is run again with ten seeds more."""
+
+    arms: ClassVar[tuple[str, ...]] = ("good", "best")
+
+    def later(self, facts: Sequence[Facts], scale: Scale, evidence: Evidence) -> list[Run]:
+        scores = {arm: [one.number("natural.macro_f1") for one in evidence.of("labels", arm=arm)] for arm in self.arms}
+        best = max(self.arms, key=lambda arm: sum(scores[arm]) / max(len(scores[arm]), 1))
+        return [
+            Run(question="labels", data=one.name, arm=best, seed=10 + seed, shots=scale.shots[0], cpu_s=0.02)
+            for one in facts
+            for seed in range(10)
+        ]
+
+    def later_cpu_s(self, facts: Sequence[Facts], scale: Scale) -> float:
+        return 0.2 * len(facts)
+
+
+class InRoundsFailing(InRounds):
+    arms: ClassVar[tuple[str, ...]] = ("good", "fails")
+
+
 def toy(places: Places) -> Gathered:
     """Forty captures of two classes, which sizes tell apart."""
     flows, captures = toy_flows(40)
@@ -93,6 +117,15 @@ def toy(places: Places) -> Gathered:
         features=FeatureSettings(use_names=False),
         checksum="c" * 64,
     )
+
+
+def validated_toy(places: Places) -> Gathered:
+    """The same with captures that say which arm is best."""
+    gathered = toy(places)
+    order = np.unique(gathered.groups, return_inverse=True)[1]
+    kinds = np.array(gathered.flows["label"].to_pylist())
+    split = split_by_capture(gathered.groups, order, classes=kinds, test_share=0.3, validation_share=0.2)
+    return replace(gathered, split=split, title="A toy with validation", checksum="e" * 64)
 
 
 def toy_flows(captures: int, each: int = 5) -> tuple[Flows, Any]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flowlore.errors import InputError, OutputError, UnknownName
+from flowlore.errors import InputError, OutputError, SettingError, UnknownName
 from flowlore.studies.conduct import Order, conduct, write_report
 from flowlore.studies.evidence import Shelf
 from flowlore.studies.material import Places
-from flowlore.studies.study import SCALES
+from flowlore.studies.study import SCALES, scale_called
 
 Make = Callable[..., Order]
 
@@ -127,6 +127,37 @@ def test_the_plan_says_what_and_how_long(order: Make) -> None:
     later = conduct(order(seeds=3), only_plan=True).plan
     assert len(later.waiting) == 6 and later.pace > 0
     assert later.cpu_s == pytest.approx(later.pace * 0.06)
+
+
+def test_a_second_round_follows_from_the_first(order: Make) -> None:
+    told = []
+    done = conduct(order("in-rounds", shots=(1,)), tell_plan=lambda plan, left_out: told.append(plan))
+    first, second = told
+    assert (len(first.runs), first.later_s) == (4, 0.2) and first.later_cpu_s > 0
+    assert (len(second.runs), len(second.waiting), second.later_s) == (14, 10, 0.0)
+    assert {one.run.arm for one in second.waiting} == {"best"} and (done.made, done.failed) == (14, ())
+    study = json.loads((order().output / "study.json").read_text())
+    assert study["runs"] == 14
+    again = conduct(order("in-rounds", shots=(1,)))
+    assert (again.made, len(again.plan.runs)) == (0, 14), "a plan that is known whole is made in one round"
+    assert len(conduct(order("in-rounds", shots=(1,)), only_plan=True).plan.runs) == 14
+
+
+def test_a_second_round_follows_what_failed(order: Make) -> None:
+    done = conduct(order("in-rounds-failing", shots=(1,)))
+    assert len(done.failed) == 2 and done.made == 2 + 10
+    assert "Runs that failed" in done.pages[1].read_text()
+    again = conduct(order("in-rounds-failing", shots=(1,)))
+    assert (again.made, len(again.failed)) == (0, 2), "what failed is tried again, what was made is not"
+
+
+def test_a_study_may_have_scales_of_its_own() -> None:
+    from flowlore.studies.augmentation import Augmentation
+
+    assert scale_called("small").train_rows == 6000 and scale_called("small", Augmentation).train_rows == 0
+    with pytest.raises(SettingError, match="no scale is called `large`") as caught:
+        scale_called("large", Augmentation)
+    assert "smoke, small, full" in str(caught.value.hint)
 
 
 def test_some_arms_only(order: Make) -> None:

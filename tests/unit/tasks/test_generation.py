@@ -10,6 +10,7 @@ import pytest
 
 import flowlore
 from flowlore.errors import BundleError, TaskError
+from flowlore.features.augment.settings import AugmentSettings
 from flowlore.features.augment.statistics import flow_statistics
 from flowlore.features.augment.tables import series_of_table
 from flowlore.flows.schema import arrow_schema, flow_batch
@@ -150,3 +151,40 @@ def test_distances_by_hand() -> None:
     same, other = rng.normal(size=(2, 300, 4))
     assert abs(mmd(same, other)) < 0.02 < mmd(same, other + 2.0)
     assert coverage(same, same)["coverage"] == 1.0 and coverage(same + 50.0, same)["coverage"] == 0.0
+
+
+def test_it_also_learns_from_changed_copies(office_by_protocol: Flows) -> None:
+    asked = AugmentSettings(transforms=("constant-wrap-up:1",), policy="pre-augment", copies=3)
+    rng = np.random.default_rng(0)
+    made = imitate(
+        "transformer", office_by_protocol, rng=rng, settings=SMALL, training=QUICK, augmentation=asked, epochs=3
+    )
+    assert made.data["augmentation"]["copies"] == 3
+    labelled = pc.sum(pc.is_valid(office_by_protocol["label"])).as_py()
+    assert made.data["steps"] >= 3 * 4 * labelled // QUICK.batch_rows
+    with pytest.raises(TaskError, match="class `dns` has 1 flow, but mixing needs at least 2"):
+        rows = {"packet_direction": [[1]] * 4, "packet_bytes": [[60]] * 4, "protocol": [6, 6, 6, 17]}
+        flows = Flows(flow_batch({**rows, "label": ["web", "web", "dns", "dns"]}, 4))
+        mixing = AugmentSettings(transforms=("cutmix",), policy="pre-augment")
+        imitate("transformer", flows, rng=rng, settings=SMALL, training=QUICK, augmentation=mixing)
+
+
+def test_flows_near_a_place(office_by_protocol: Flows, tmp_path: Path) -> None:
+    """Flows of a class that differ by the vector that they are told with."""
+    flows = office_by_protocol[pc.is_valid(office_by_protocol["label"]).to_numpy(zero_copy_only=False)]
+    lengths = pc.list_value_length(flows["packet_direction"]).to_numpy(zero_copy_only=False).astype(float)
+    vectors = np.stack([np.log1p(lengths), np.ones(len(flows))], 1).astype(np.float32)
+    rng = np.random.default_rng(0)
+    made = imitate("transformer", flows, rng=rng, settings=SMALL, training=QUICK, vectors=vectors)
+    again = load_imitator(made.save(tmp_path / "placed"))
+    for where in ("as-learnt", "thin", "boundary"):
+        left, right = (one.generate("dns", 20, np.random.default_rng(1), where=where) for one in (made, again))
+        assert left.equals(right) and len(left) == 20
+    with pytest.raises(TaskError, match="2 vectors were given for"):
+        imitate("transformer", flows, rng=rng, settings=SMALL, vectors=vectors[:2])
+
+
+def test_a_generator_without_a_latent_space_has_no_thin_places(learnt: Imitator) -> None:
+    with pytest.raises(TaskError, match="knows no latent space, so it has no `thin` places") as caught:
+        learnt.generate("dns", 5, np.random.default_rng(0), where="thin")
+    assert "--encoder" in str(caught.value.hint)

@@ -83,9 +83,17 @@ class Augmenter:
         return concat_series(parts), np.tile(rows, len(parts))
 
     def enlarged(
-        self, series: PacketSeries, rng: np.random.Generator, *, codes: Rows | None = None
+        self,
+        series: PacketSeries,
+        rng: np.random.Generator,
+        *,
+        codes: Rows | None = None,
+        names: tuple[str, ...] = (),
     ) -> tuple[PacketSeries, Rows]:
-        """A training set with its changed copies behind it, and which given row each flow is. For `pre-augment`."""
+        """A training set with its changed copies behind it, and which given row each flow is. For `pre-augment`.
+
+        `names` are those of the classes, for errors.
+        """
         rows = np.arange(len(series))
         if not self.transforms:
             return series, rows
@@ -93,7 +101,7 @@ class Augmenter:
         for _ in range(self.settings.copies):
             theirs = None
             if self.needs_partners and codes is not None:
-                theirs = series.take(draw_partners(codes, rng))
+                theirs = series.take(draw_partners(codes, rng, names=names))
             parts.append(self.changed(series, rng, theirs))
         return concat_series(parts), np.tile(rows, len(parts))
 

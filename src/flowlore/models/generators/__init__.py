@@ -5,6 +5,8 @@ from ...registry import Registry
 GENERATORS = Registry(
     "generator",
     {
+        "diffusion": "flowlore.models.generators.diffusion:DiffusionGenerator",
         "transformer": "flowlore.models.generators.transformer:TransformerGenerator",
+        "wgan": "flowlore.models.generators.wgan:WganGenerator",
     },
 )

@@ -13,6 +13,7 @@ from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport
 
 Codes = npt.NDArray[np.int64]
+Latents = npt.NDArray[np.float32]
 State = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
 
 
@@ -23,6 +24,7 @@ class Generator(Protocol):
     """
 
     usual_training: ClassVar[TrainingSettings]
+    settings: Any
 
     def fit(
         self,
@@ -33,11 +35,14 @@ class Generator(Protocol):
         *,
         training: TrainingSettings | None = None,
         validation: tuple[PacketSeries, Codes] | None = None,
+        latents: Latents | None = None,
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
-    ) -> TrainingReport: ...
+    ) -> TrainingReport:
+        """`latents`, a vector for each flow, are given only where the settings say so: their `latent` is above 0."""
+        ...
 
-    def sample(self, codes: Codes, rng: np.random.Generator) -> PacketSeries:
+    def sample(self, codes: Codes, rng: np.random.Generator, *, latents: Latents | None = None) -> PacketSeries:
         """One flow for each class number: at least one packet, the first from who speaks first."""
         ...
 
