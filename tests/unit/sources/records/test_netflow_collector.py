@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from typing import Any
 
 import pytest
 from test_netflow_decoder import a_set, v9
@@ -19,6 +20,10 @@ def send(port: int, payloads: list[bytes]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for payload in payloads:
             sender.sendto(payload, ("127.0.0.1", port))
+
+
+def v5_of(record: bytes, sequence: int) -> bytes:
+    return struct.pack(">HHIIIIBBH", 5, 1, 1000, 1_700_000_000, 0, sequence, 0, 0, 0) + record
 
 
 def test_every_protocol_comes_in_by_one_socket() -> None:
@@ -65,6 +70,38 @@ def test_exporters_that_are_made_up_take_no_memory(monkeypatch: pytest.MonkeyPat
     exporters = {row["exporter"]: row["datagrams"] for row in collector.account.details["exporters"]}
     assert exporters == {"127.0.0.1": 1, "127.0.0.2": 1, "": 2}
     assert collector.account.notes["too-many-exporters"] == 2
+
+
+@pytest.mark.parametrize("end", [{"stop": lambda: True}, {"duration_s": 0.0}])
+def test_what_waits_in_the_socket_is_read_before_it_ends(end: dict[str, Any]) -> None:
+    collector = UdpCollector(port=0)
+    record = bytes([10, 0, 0, 1]) + bytes(44)
+    send(collector.port, [v5_of(record, number) for number in range(600)])  # more than one call of the system takes
+    rows = sum(batch.num_rows for batch in collector.batches(**end))
+    assert collector.account.details["datagrams"] == 600
+    assert collector.account.records == collector.account.records_in_flows == rows == 600
+    assert collector.account.notes == {}
+
+
+def test_a_count_ends_it_although_more_wait() -> None:
+    collector = UdpCollector(port=0)
+    send(collector.port, [bytes([255, number % 256]) for number in range(1100)])
+    assert list(collector.batches(most_datagrams=1, stop=lambda: True)) == []
+    assert collector.account.details["datagrams"] == 512  # as one call took them
+
+
+def test_exporters_that_go_on_sending_do_not_keep_it() -> None:
+    collector = UdpCollector(port=0)
+    receive = collector._socket.receive
+
+    def forever() -> int:
+        send(collector.port, [b""] * 100)
+        return receive()
+
+    collector._socket.receive = forever  # type: ignore[method-assign]
+    collector._socket.buffer_bytes = lambda: 1 << 20  # type: ignore[method-assign]
+    assert list(collector.batches(stop=lambda: True)) == []
+    assert 4000 <= collector.account.details["datagrams"] <= 4200
 
 
 def test_a_port_in_use_is_an_error_with_a_hint() -> None:

@@ -19,7 +19,7 @@ from ..sflow.pipeline import SflowPipeline
 from ..sflow.settings import SflowSettings
 from .datagrams import Datagrams
 from .pipeline import NetflowPipeline
-from .receiving import SLOT_BYTES, DatagramSocket
+from .receiving import LEAST_OVERHEAD_BYTES, SLOT_BYTES, DatagramSocket
 from .settings import NetflowSettings
 
 LOOPBACK = "127.0.0.1"
@@ -31,7 +31,8 @@ _POLL_S = 0.05
 class UdpCollector:
     """Listens from the moment it is made. A thread receives, so that decoding does not make the system drop.
 
-    `batches` ends after `duration_s`, after `most_datagrams`, or once `stop()` is true; what waits is handed out then.
+    `batches` ends after `duration_s`, after `most_datagrams`, or once `stop()` is true. What waits in the socket by
+    then is still read, and what waits to be decided is handed out.
     """
 
     def __init__(
@@ -69,15 +70,13 @@ class UdpCollector:
         ended = threading.Event()
         end = None if duration_s is None else time.monotonic() + duration_s
 
-        def is_over() -> bool:
-            return (
-                ended.is_set()
-                or stop()
-                or (end is not None and time.monotonic() >= end)
-                or (most_datagrams is not None and self._received >= most_datagrams)
-            )
+        def is_enough() -> bool:
+            return ended.is_set() or (most_datagrams is not None and self._received >= most_datagrams)
 
-        receiver = threading.Thread(target=self._receive, args=(is_over,), name="flowlore-udp", daemon=True)
+        def is_over() -> bool:
+            return is_enough() or stop() or (end is not None and time.monotonic() >= end)
+
+        receiver = threading.Thread(target=self._receive, args=(is_over, is_enough), name="flowlore-udp", daemon=True)
         receiver.start()
         try:
             while (datagrams := self._queue.get()) is not None:
@@ -125,29 +124,40 @@ class UdpCollector:
         if not is_sflow.all():
             yield from self._netflow.add(_chosen(datagrams, ~is_sflow) if is_sflow.any() else datagrams, name)
 
-    def _receive(self, is_over: Callable[[], bool]) -> None:
+    def _receive(self, is_over: Callable[[], bool], is_enough: Callable[[], bool]) -> None:
         """The receiving thread. However it ends, who waits for datagrams hears of it."""
         try:
-            self._receive_until(is_over)
+            self._receive_until(is_over, is_enough)
         except BaseException as error:
             self._failure = error
         finally:
             self._queue.put(None)
 
-    def _receive_until(self, is_over: Callable[[], bool]) -> None:
-        """Batches by number of datagrams, or by time when they are few."""
+    def _receive_until(self, is_over: Callable[[], bool], is_enough: Callable[[], bool]) -> None:
+        """Batches by number of datagrams, or by time when they are few.
+
+        Once it is over, what waits is taken too, unless it is enough: no more bytes than the socket can have held, so
+        that exporters which go on sending do not keep it from ending.
+        """
         most = self._settings.batch_datagrams
         poll = select.poll()
         poll.register(self._socket.socket, select.POLLIN)
         batch = _GrowingBatch()
         since = time.monotonic()
-        while not is_over():
+        left_bytes: int | None = None  # to take at most, once it is over
+        while not is_enough():
+            if left_bytes is None and is_over():
+                left_bytes = self._socket.buffer_bytes()
             count = self._socket.receive()
             if count:
                 self._received += count
                 self.account.details["datagrams"] = self._received
                 batch.add(self._socket, count, self._exporters_of(count), time.time_ns())
-            else:
+            if left_bytes is not None:
+                left_bytes -= int(self._socket.lengths[:count].sum()) + count * LEAST_OVERHEAD_BYTES
+                if not count or left_bytes <= 0:
+                    break
+            elif not count:
                 poll.poll(_POLL_S * 1000)
             now = time.monotonic()
             if len(batch) >= most or now - since >= self._settings.batch_wait_s:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ....errors import InputError
 
 SLOT_BYTES = 65_536  # no datagram is larger
+LEAST_OVERHEAD_BYTES = 256  # of the buffer, that a datagram takes beside its payload
 _SLOTS = 512
 _NAME_BYTES = 32
 _MSG_DONTWAIT = 0x40
@@ -93,6 +94,10 @@ class DatagramSocket:
         else:
             found[:, 1] = np.ascontiguousarray(self.names[:count, 4:8]).view(">u4")[:, 0]
         return found
+
+    def buffer_bytes(self) -> int:
+        """What can wait in the system at a time, each datagram counted with `LEAST_OVERHEAD_BYTES` at least."""
+        return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     def dropped(self) -> int:
         """Datagrams that the system dropped for want of buffer so far; 0 where it does not say."""
