@@ -24,7 +24,10 @@ def main() -> None:
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads our output has gone, which is their right: `flowlore columns | head`
+    except OSError as error:
+        # Who reads our output may go, which is their right: `flowlore columns | head`. Anything else cuts what we say.
+        if not isinstance(error, BrokenPipeError):
+            code = code or _our_mistake(error)
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

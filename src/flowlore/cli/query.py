@@ -43,10 +43,18 @@ def query(
             )
         print_json(answer.to_pylist())
     elif csv:
+        import pyarrow as pa
         from pyarrow.csv import write_csv
 
+        from ..flows.lines import StandardOutput
+        from ..flows.place import output_errors
+
         sys.stdout.flush()
-        write_csv(_plain_columns(answer), sys.stdout.buffer)
+        text, place = pa.BufferOutputStream(), StandardOutput()
+        write_csv(_plain_columns(answer), text)
+        with output_errors(place.path):
+            place.stream.write(text.getvalue())
+        place.commit()
     else:
         numeric = [place for place, field in enumerate(answer.schema) if _is_number(field.type)]
         columns = [column.to_pylist() for column in answer.columns]

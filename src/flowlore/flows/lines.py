@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from contextlib import suppress
 from io import BytesIO
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .compiled import borrowing
-from .place import FileInTheMaking, output_errors
+from .place import STANDARD_OUTPUT, FileInTheMaking, output_errors
 from .schema import arrow_schema
 from .text import with_text
 from .write import FlowWriter
@@ -26,16 +28,36 @@ Bytes = npt.NDArray[np.uint8]
 class StandardOutput:
     """Standard output as a place to write to: there is nothing to rename and nothing to take back."""
 
-    path = "-"
+    path = STANDARD_OUTPUT
 
     def __init__(self) -> None:
-        self.stream: Any = sys.stdout.buffer
+        self.stream: Any = _Whole(sys.stdout.buffer)
 
     def commit(self) -> None:
-        self.stream.flush()
+        with output_errors(self.path):
+            self.stream.flush()
 
     def abort(self) -> None:
         pass
+
+
+class _Whole:
+    """A stream that writes all it is given, or fails: an unbuffered one (`PYTHONUNBUFFERED=1`) may take only a part."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left:
+            taken = self._stream.write(left)
+            if taken is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            left = left[taken:]
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 class LinesWriter(FlowWriter):

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from ..errors import OutputError
 
+STANDARD_OUTPUT = "-"
+
 
 class FileInTheMaking:
     """Bytes go to `stream`; `commit` gives them their final name, `abort` leaves nothing behind."""
@@ -99,9 +101,14 @@ def output_errors(path: str) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             raise
         reason, hint = _REASONS.get(error.errno or 0, (os.strerror(error.errno) if error.errno else str(error), None))
-        raise OutputError(f"output: cannot write `{path}`: {reason}", hint=hint) from error
+        if path == STANDARD_OUTPUT:
+            place, hint = "to standard output", hint and _CUT
+        else:
+            place = f"`{path}`"
+        raise OutputError(f"output: cannot write {place}: {reason}", hint=hint) from error
 
 
+_CUT = "make room or write elsewhere, and run it again: what was written so far stays, and is not the whole"
 _ROOM = "make room or write to another disk; what was written so far has been removed"
 _REASONS: dict[int, tuple[str, str | None]] = {
     errno.ENOSPC: ("no space is left on the disk", _ROOM),

@@ -3,7 +3,11 @@
 import errno
 import json
 import os
+import resource
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +128,27 @@ def test_a_verb_that_was_given_nothing_names_itself_and_its_own_ways_in(
     said = capsys.readouterr().err
     assert said.startswith(f"{arguments[0]}: nothing to read was named")
     assert ("--listen" in said) == may_be_live
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_flows_on_standard_output_are_whole_or_an_error(tmp_path: Path, unbuffered: str) -> None:
+    def little_room() -> None:  # a file may have so many bytes: the write that reaches it is cut, as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+
+    program = "from flowlore.cli import main; main()"
+    output = tmp_path / "flows.jsonl"
+    with output.open("wb") as stream:
+        ended = subprocess.run(
+            [sys.executable, "-c", program, "flows", CAPTURE, "-o", "-", "--no-progress"],
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=little_room,
+        )
+    told = ended.stderr.decode()
+    assert output.stat().st_size == 5_000
+    assert ended.returncode == 2
+    assert "cannot write to standard output: the file would be larger than the system allows" in told
+    assert "what was written so far stays, and is not the whole" in told
+    assert "Traceback" not in told and "removed" not in told
