@@ -164,9 +164,11 @@ def recognise_inputs(
         claims = _claims(head, settings)
         if not claims and settings.tables.map:
             claims = {"tables": f"a table, by the column map `{settings.tables.map}`"}
-        if not claims and item.name not in named and len(inputs) > 1:
-            passed_over[item.name] = _what_it_looks_like(head.data)
-            continue
+        if item.name not in named and len(inputs) > 1:
+            looks = _foreign_parquet(item, head, settings) if set(claims) == {"tables"} else None
+            if not claims or looks:
+                passed_over[item.name] = looks or _what_it_looks_like(head.data)
+                continue
         if not claims:
             raise UnrecognisedInput(
                 f"reading: `{item.name}` is nothing that Flowlore reads ({_what_it_looks_like(head.data)})",
@@ -224,6 +226,13 @@ def _claims(head: Head, settings: SourceSettings) -> dict[str, str]:
         if words:
             claims[name] = words
     return {name: words for name, words in claims.items() if _is_wanted(name, claims, settings)}
+
+
+def _foreign_parquet(item: CountedInput, head: Head, settings: SourceSettings) -> str | None:
+    """Every Parquet file begins alike: what it is says its end."""
+    from .records.tables import PARQUET_MAGIC, why_not_parquet
+
+    return why_not_parquet(item.item, settings.tables) if head.data.startswith(PARQUET_MAGIC) else None
 
 
 def _is_wanted(name: str, claims: dict[str, str], settings: SourceSettings) -> bool:

@@ -124,6 +124,30 @@ def test_what_nobody_reads_is_refused_with_what_it_looks_like(tmp_path: Path, he
         read(path)
 
 
+@pytest.mark.parametrize("is_large", [False, True])
+def test_parquet_of_nobody_in_a_folder_is_passed_over(whole: Path, tmp_path: Path, is_large: bool) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    whole.rename(folder / "a.pcap")
+    values = list(range(20_000 if is_large else 3))  # a large file is known by its beginning only
+    pq.write_table(pa.table({"price": values, "colour": [str(one) for one in values]}), folder / "shop.parquet")
+    cut = (folder / "shop.parquet").read_bytes()[:-9]
+    (folder / "cut.parquet").write_bytes(cut)
+    account = read(folder, settings=settings()).account
+    assert account.packets == 40
+    assert account.notes["unrecognised-files"] == 2
+    assert account.details["unrecognised"] == {
+        str(folder / "cut.parquet"): "a Parquet file that is cut or damaged",
+        str(folder / "shop.parquet"): "Parquet whose columns fit no map: price, colour",
+    }
+    for name, words in (("shop", "no column map fits"), ("cut", "cannot be read")):
+        with pytest.raises(InputError, match=words):
+            read([folder / "a.pcap", folder / f"{name}.parquet"], settings=settings())
+
+
 def test_rows_are_filtered_and_counted(whole: Path) -> None:
     flows = read(whole, settings=settings(), where="src_port = 1000")
     assert flows.to_arrow()["src_port"].to_pylist() == [1000]

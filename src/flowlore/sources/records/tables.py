@@ -147,6 +147,19 @@ class TablesSource:
         )
 
 
+def why_not_parquet(item: Input, settings: TablesSettings) -> str | None:
+    """Why a Parquet file cannot be read: it is damaged, or no column map fits. None where it can."""
+    with item.open() as stream:
+        try:
+            schema = pyarrow.parquet.read_schema(seekable(stream, b""))
+        except (pa.ArrowInvalid, OSError):
+            return "a Parquet file that is cut or damaged"
+    if settings.map or SCHEMA_VERSION_KEY in (schema.metadata or {}) or recognise_header(schema.names):
+        return None
+    columns = ", ".join(schema.names[:5]) + (" …" if len(schema.names) > 5 else "")
+    return f"Parquet whose columns fit no map: {columns}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     separator: str
