@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ def live_scan(request: Request, settings: PipelineConfig) -> Iterator[LiveScan]:
     with stop_on_signal() as stop:
         scan = LiveScan(request, settings, stop.is_set)
         try:
+            scan.announce()
             yield scan
         finally:
             stop.set()
@@ -39,16 +41,30 @@ class LiveScan:
         self._stop = stop
         self._until = None if request.duration_s is None else time.monotonic() + request.duration_s
         self._filtered = 0
-        self._source: Any = _interface(request, settings, self._is_over) if request.interface else None
+        self._source: Any = self._interface(settings) if request.interface else None
         self._collector: Any = _collector(request, settings) if request.listen is not None else None
+
+    def announce(self) -> None:
+        """Say on a terminal that datagrams are received from now on; an interface says so itself, once it is open."""
+        if self._collector is not None:
+            host = f"[{self._collector.host}]" if ":" in self._collector.host else self._collector.host
+            self._say(f"listening on {host}:{self._collector.port}")
+
+    def _say(self, begun: str) -> None:
+        wanted = self._request.progress
+        if sys.stderr.isatty() if wanted is None else wanted:
+            ends = "Ctrl-C ends it" if self._request.duration_s is None else f"for {self._request.duration_s:g} s"
+            print(f"{begun}; {ends}, and what came is kept", file=sys.stderr, flush=True)
 
     @property
     def account(self) -> Any:
+        from .metering import LIVE_INTERFACE
+
         account = (self._source or self._collector).account
         if self._collector is not None:
             account.recognised = {f"udp {self._collector.host}:{self._collector.port}": "exports over UDP"}
         else:
-            account.recognised = {self._request.interface: "live interface"}
+            account.recognised = {self._request.interface: LIVE_INTERFACE}
         if self._filtered:
             account.notes["rows-filtered"] = self._filtered
         return account
@@ -78,6 +94,12 @@ class LiveScan:
         request = self._request
         yield from self._collector.batches(duration_s=request.duration_s, most_datagrams=request.count, stop=self._stop)
 
+    def _interface(self, settings: PipelineConfig) -> Any:
+        from ..sources.packets.source import LiveSource
+
+        name = self._request.interface or ""
+        return LiveSource(name, settings, stop=self._is_over, opened=lambda: self._say(f"listening on {name}"))
+
     def _is_over(self) -> bool:
         count = self._request.count
         return (
@@ -85,12 +107,6 @@ class LiveScan:
             or (self._until is not None and time.monotonic() >= self._until)
             or (count is not None and self._source.account.packets >= count)
         )
-
-
-def _interface(request: Request, settings: PipelineConfig, is_over: Callable[[], bool]) -> Any:
-    from ..sources.packets.source import LiveSource
-
-    return LiveSource(request.interface or "", settings, stop=is_over)
 
 
 def _collector(request: Request, settings: PipelineConfig) -> Any:

@@ -15,6 +15,7 @@ from .text import printable
 if TYPE_CHECKING:
     from ..config import PipelineConfig
 
+LIVE_INTERFACE = "live interface"
 UNRECOGNISED = 3  # files that no source reads, of which so many are shown
 
 
@@ -136,6 +137,8 @@ def report(account: Any, *, written: int) -> dict[str, Any]:
         "recognised": dict(account.recognised),
         "unrecognised": dict(account.details.get("unrecognised", {})),
     }
+    if "datagrams" in account.details:  # of a live reading only
+        values["datagrams"] = account.details["datagrams"]
     return {key: dict(sorted(one.items())) if isinstance(one, dict) else one for key, one in values.items()}
 
 
@@ -150,6 +153,11 @@ def print_report(report: dict[str, Any]) -> None:
     for unit in ("packets", "records"):
         if report[unit]:
             print(f"{report[unit]:,} {unit}, {report[f'{unit}_in_flows']:,} of them in flows")
+    if "datagrams" in report:
+        print(f"{report['datagrams']:,} datagrams came")
+    elif not report["packets"] and not report["records"]:
+        is_live = LIVE_INTERFACE in recognised.values()
+        print("0 packets came" if is_live else "no packet and no record was in it")
     for title, counts in (("skipped", report["skipped"]), ("note", report["notes"])):
         for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
             print(f"  {title}: {count:,} {printable(reason)}")

@@ -86,6 +86,26 @@ def test_a_time_ends_it_although_nothing_comes(tmp_path: Path, capsys: pytest.Ca
     assert output.read_text() == ""
 
 
+def test_that_it_listens_is_told_and_that_nothing_came(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    arguments = ["flows", "--listen", place, "-o", str(tmp_path / "flows.jsonl"), "--duration", "0.2"]
+    assert run([*arguments, "--progress"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"listening on {place}; for 0.2 s, and what came is kept\n"
+    assert "\n0 datagrams came\n" in told.out
+    assert run([*arguments, "--overwrite"]) == 0
+    assert capsys.readouterr().err == ""  # no terminal
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may capture")
+def test_that_an_interface_is_open_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["flows", "-i", "lo", "-o", str(tmp_path / "flows.jsonl"), "--duration", "0.2"]
+    assert run([*arguments, "--progress"]) == 0
+    told = capsys.readouterr()
+    assert told.err == "listening on lo; for 0.2 s, and what came is kept\n"
+    assert "packets" in told.out
+
+
 def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))

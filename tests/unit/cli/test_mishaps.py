@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,13 @@ def test_a_message_about_a_strange_file_steers_no_terminal(tmp_path: Path, capsy
     assert run(["inspect", str(tmp_path / "strange")]) == 2
     said = capsys.readouterr().err
     assert "\\x1b[2J" in said and "\x1b" not in said and said.count("\n") == 3
+
+
+def test_a_capture_without_packets_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    capture = tmp_path / "none.pcap"
+    capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1))
+    assert run(["flows", str(capture), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert "\nno packet and no record was in it\n0 flows" in capsys.readouterr().out
 
 
 def test_a_lake_says_that_it_held_the_flows_already(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -54,21 +54,30 @@ class PacketSource:
 
 
 class LiveSource:
-    """One interface, until `stop` says so."""
+    """One interface, until `stop` says so. `opened` is called once packets are kept."""
 
     name: ClassVar[str] = "packets"
 
-    def __init__(self, interface: str, settings: SourceSettings, *, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        interface: str,
+        settings: SourceSettings,
+        *,
+        stop: Callable[[], bool],
+        opened: Callable[[], None] = lambda: None,
+    ) -> None:
         self.account = Account()
         self._interface = interface
         self._settings = settings
         self._stop = stop
+        self._opened = opened
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         from .live import LiveCapture
         from .pipeline import PacketPipeline
 
         capture = LiveCapture(self._interface, self._settings.packets, self._stop)
+        self._opened()
         pipeline = PacketPipeline(self._settings.packets, self._settings.meter, self.account, source=self.name)
         yield from pipeline.batches(capture)
         self.account.notes.update(capture.notes)
