@@ -68,8 +68,10 @@ def fit(
 
     from ..errors import SettingError
     from ..flows.place import refuse_existing
-    from ..tasks.few_shot import examine, prepare, teach
+    from ..tasks import HEADS
+    from ..tasks.few_shot import check_split, examine, prepare, teach
     from ..tasks.fine_tuning import fine_tune as tune
+    from ..tasks.raw import texts
     from .text import print_json, printable
 
     if all_labels and shots is not None:
@@ -77,11 +79,16 @@ def fit(
     if fine_tune and head != "probe":
         raise SettingError(f"fit: `--fine-tune` begins with the probe, not with `{head}`", hint="leave out `--head`")
     shown = None if all_labels else shots or SHOTS
-    if not overwrite:  # before the work, not after it
+    # What is asked for is looked at before the work, not after it.
+    check_split(split)
+    HEADS.load(head)
+    augmentation = learning.augmentation(augment, copies)
+    if not overwrite:
         refuse_existing(fsspec.filesystem("file"), str(output), str(output))
     settings = options.resolved(config, set)
     predictor = learning.loaded(bundle, settings)
     flows = learning.read_flows(labelled, settings, where=where, labels=labels)
+    _refuse_one_class(texts(flows, "label"))
     rng = np.random.default_rng(seed)
     kept_back = VALIDATION_SHARE if all_labels and fine_tune else 0.0
     lesson = prepare(predictor, flows, by=split, rng=rng, test_share=test_share, validation_share=kept_back)
@@ -93,8 +100,9 @@ def fit(
         head=head,
         coverage=coverage,
         drop_small_classes=drop_small_classes,
-        augmentation=learning.augmentation(augment, copies),
+        augmentation=augmentation,
     )
+    _refuse_one_class(lesson.labels[episode.support], split=split)
     tuning = None
     if fine_tune:
         with training.watching(progress, log) as watch:
@@ -112,6 +120,22 @@ def fit(
     print(f"bundle → {printable(str(output))}")
 
 
+def _refuse_one_class(labels: Any, *, split: str | None = None) -> None:
+    """With one class every answer is right, which says nothing. Without any the task refuses by itself."""
+    from ..errors import InputError
+    from ..tasks.classify.episodes import labelled
+
+    names = set(labels[labelled(labels)].tolist())
+    if len(names) == 1:
+        where = "" if split is None else f" on the training side of the split by {split}"
+        raise InputError(
+            f"fit: `{names.pop()}` is the only class{where}, so that every answer would be right",
+            hint="give flows of another class too, or split by another thing"
+            if split
+            else "give flows of another class too",
+        )
+
+
 def _print_report(report: dict[str, Any]) -> None:
     from .text import print_table
 
@@ -121,6 +145,8 @@ def _print_report(report: dict[str, Any]) -> None:
         f"{shown} of {report['classes']} classes were shown, {report['asked']:,} others asked "
         f"({report['novel']:,} without a twin among the shown; split by {report['split']['by']})"
     )
+    if left_out := _left_out(report):
+        print(f"left out: {left_out}")
     if report["fine_tuning"]:
         _print_tuning(report["fine_tuning"])
     rows = [
@@ -131,6 +157,27 @@ def _print_report(report: dict[str, Any]) -> None:
     print_table(headings, rows, numbers=(1, 2, 3, 4))
     if report["best"] != report["head"]:
         print(f"`{report['best']}` on raw numbers does better here than the bundle's head")
+
+
+def _left_out(report: dict[str, Any]) -> str:
+    """Classes that were not shown, why, and what became of their flows; empty where all were shown."""
+    from .text import printable
+
+    reasons = []
+    for key, why in (
+        ("dropped_classes", f"fewer than {report['shots']} flows to show"),
+        ("absent_classes", "none on the training side"),
+    ):
+        if report[key]:
+            reasons.append(f"{', '.join(f'`{printable(name)}`' for name in report[key])} ({why})")
+    if report["not_asked"]:
+        reasons.append(f"{report['not_asked']:,} flows of them were not asked")
+    if report["asked_in_vain"]:
+        reasons.append(
+            f"{report['asked_in_vain']:,} flows of them were asked all the same and count as wrong; "
+            "`--drop-small-classes` does not ask them"
+        )
+    return "; ".join(reasons)
 
 
 def _print_tuning(found: dict[str, Any]) -> None:

@@ -43,14 +43,17 @@ def require_extra() -> None:
 
 
 def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings | None:
-    """What `--augment` and `--copies` ask for; None without a transform."""
+    """What `--augment` and `--copies` ask for, checked; None without a transform."""
     if not transforms:
         return None
+    from ..features.augment.policy import Augmenter
     from ..features.augment.settings import AugmentSettings
     from ..settings import settings_from
 
     asked = {"transforms": list(transforms), "copies": copies, "policy": "pre-augment"}
-    return settings_from(AugmentSettings, asked)
+    settings = settings_from(AugmentSettings, asked)
+    Augmenter(settings)  # refuses transforms and magnitudes that are none
+    return settings
 
 
 def loaded(bundle: str, settings: PipelineConfig) -> Predictor:

@@ -93,8 +93,7 @@ def split_flows(
     validation_share: float = 0.0,
 ) -> Split:
     """The split that a word asks for, over a flow table."""
-    if by not in get_args(SplitBy):
-        raise TaskError(f"tasks: flows cannot be split by `{by}`", hint=f"choose from {', '.join(get_args(SplitBy))}")
+    check_split(by)
     shares = {"test_share": test_share, "validation_share": validation_share}
     if by == "random-which-leaks":
         return split_at_random_which_leaks(len(classes), rng=rng, **shares)
@@ -109,6 +108,12 @@ def split_flows(
         return split_by_capture(captures, starts_ns(flows), classes=classes, **shares)
     by_place = split_by_host if by == "host" else split_by_network
     return by_place(texts(flows, "src_ip"), rng=rng, classes=classes, **shares)
+
+
+def check_split(by: str) -> None:
+    """Refuse a word that names no split."""
+    if by not in get_args(SplitBy):
+        raise TaskError(f"tasks: flows cannot be split by `{by}`", hint=f"choose from {', '.join(get_args(SplitBy))}")
 
 
 def teach(
@@ -204,6 +209,9 @@ def examine(
         "novel": int(is_novel.sum()),
         "split": lesson.split.as_json(),
         "dropped_classes": list(episode.dropped_classes),
+        "absent_classes": list(episode.absent_classes),
+        "not_asked": episode.not_asked,
+        "asked_in_vain": episode.asked_in_vain,
         "scores": table,
         "best": best,
         "calibration_error": round(calibration_error(answers[predictor.head_name] == truth, sure.max(axis=1)), 4),

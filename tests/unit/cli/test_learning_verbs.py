@@ -70,6 +70,51 @@ def test_what_people_see(office: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "of 198 flows asked" in capsys.readouterr().out
 
 
+def test_classes_that_are_left_out_are_named(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert teach(tmp_path / "few", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["dropped_classes"] and report["not_asked"] > 0
+    assert teach(tmp_path / "again") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: "))
+    assert all(f"`{name}`" in line for name in [*report["dropped_classes"], *report["absent_classes"]])
+    assert "fewer than 2 flows to show" in line
+    assert line.endswith(f"; {report['not_asked']} flows of them were not asked")
+
+
+def test_one_class_teaches_nothing(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    labels = tmp_path / "labels.csv"
+    rows = (DEMO / "labels.csv").read_text().splitlines()
+    labels.write_text("\n".join([rows[0], *(f"{row.rpartition(',')[0]},web" for row in rows[1:])]))
+    every = ["fit", "office", str(DEMO_CAPTURE), "--labels", str(labels), "-o", str(tmp_path / "x")]
+    assert run([*every, "--split", "time"]) == 2
+    assert "`web` is the only class, so that every answer would be right" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--split", "foo"], "flows cannot be split by `foo`"),
+        (["--head", "foo"], "no head is called `foo`"),
+        (["--augment", "foo"], "`foo`"),
+    ],
+)
+def test_what_is_asked_for_is_looked_at_before_the_flows(
+    office: Path, tmp_path: Path, capsys: pytest.CaptureFixture, words: list[str], told: str
+) -> None:
+    assert run(["fit", "office", str(tmp_path / "not-there.pcap"), "-o", str(tmp_path / "x"), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_flows_are_explained_after_an_empty_line(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert teach(tmp_path / "taught") == 0
+    capsys.readouterr()
+    assert run(["explain", str(tmp_path / "taught"), str(DEMO_CAPTURE), "--count", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "\\n" not in printed
+    assert printed.startswith("\n") and printed.count("\n\n") == 1
+
+
 def test_vectors_and_neighbours(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     output = tmp_path / "vectors.parquet"
     assert run(["embed", "office", str(DEMO_CAPTURE), "-o", str(output)]) == 0

@@ -106,6 +106,15 @@ def test_too_few_of_a_class() -> None:
         draw_episode(labels, 50, rng=np.random.default_rng(0), drop_small_classes=True)
 
 
+@pytest.mark.parametrize(("drop", "asked", "not_asked", "in_vain"), [(True, 3, 4, 0), (False, 7, 0, 4)])
+def test_classes_that_only_the_test_has_are_told(drop: bool, asked: int, not_asked: int, in_vain: int) -> None:
+    labels = np.array(["web"] * 5 + ["dns"] * 5 + ["web"] * 3 + ["tor"] * 3 + ["irc"])
+    train, test = np.arange(10), np.arange(10, 17)
+    episode = draw_episode(labels, 2, rng=np.random.default_rng(0), train=train, test=test, drop_small_classes=drop)
+    assert episode.absent_classes == ("irc", "tor")
+    assert (len(episode.query), episode.not_asked, episode.asked_in_vain) == (asked, not_asked, in_vain)
+
+
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(TaskError, match="no flow has a label"):
         draw_episode(np.array([None, ""], dtype=object), 1, rng=np.random.default_rng(0))

@@ -20,6 +20,9 @@ class Episode:
     support: Rows
     query: Rows
     dropped_classes: tuple[str, ...] = ()  # had too few flows, and were asked to be left out
+    absent_classes: tuple[str, ...] = ()  # of the test only: never shown, so that no answer can be right
+    not_asked: int = 0  # labelled flows of the test that were left out with their classes
+    asked_in_vain: int = 0  # flows of absent classes that were asked all the same
 
 
 def draw_episode(
@@ -69,8 +72,17 @@ def draw_episode(
         drawn = [rng.choice(train[texts[train] == name], shots, replace=False) for name in kept]
         support = np.sort(np.concatenate(drawn)).astype(np.int64)
     query = np.setdiff1d(train, support) if test is None else test[is_labelled[test]]
-    query = query[np.isin(texts[query], kept)] if drop_small_classes else query
-    return Episode(support=support, query=np.setdiff1d(query, support), dropped_classes=tuple(small))
+    query = np.setdiff1d(query, support)
+    is_shown = np.isin(texts[query], kept)
+    others = int((~is_shown).sum())
+    return Episode(
+        support=support,
+        query=query[is_shown] if drop_small_classes else query,
+        dropped_classes=tuple(small),
+        absent_classes=tuple(np.setdiff1d(texts[query], names).tolist()),
+        not_asked=others if drop_small_classes else 0,
+        asked_in_vain=0 if drop_small_classes else others,
+    )
 
 
 def labelled(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
