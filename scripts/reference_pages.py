@@ -3,9 +3,8 @@
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import typer
 
@@ -198,7 +197,7 @@ def _command(command: Any) -> Iterator[str]:
 def _group_doc(group: str) -> str:
     cls: Any = PipelineConfig
     for name in group.split(".") if group else []:
-        cls = next(item.type for item in fields(cls) if item.name == name)
+        cls = get_type_hints(cls)[name]
     return (cls.__doc__ or "").strip().partition("\n")[0]
 
 

@@ -74,14 +74,14 @@ def draw_episode(
     query = np.setdiff1d(train, support) if test is None else test[is_labelled[test]]
     query = np.setdiff1d(query, support)
     is_shown = np.isin(texts[query], kept)
-    others = int((~is_shown).sum())
+    unseen = int((~is_shown).sum())
     return Episode(
         support=support,
         query=query[is_shown] if drop_small_classes else query,
         dropped_classes=tuple(small),
         absent_classes=tuple(np.setdiff1d(texts[query], names).tolist()),
-        not_asked=others if drop_small_classes else 0,
-        asked_in_vain=0 if drop_small_classes else others,
+        not_asked=unseen if drop_small_classes else 0,
+        asked_in_vain=0 if drop_small_classes else unseen,
     )
 
 
