@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .flows.query import query
     from .flows.table import Flows
     from .sources.reading import read, scan
-    from .tasks.predictor import load
+    from .tasks.loading import load
 
 __all__ = [
     "FlowloreError",
@@ -43,7 +43,7 @@ _HOMES = {
     "Lake": "flows.lake",
     "PipelineConfig": "config",
     "annotate": "flows.annotate",
-    "load": "tasks.predictor",
+    "load": "tasks.loading",
     "query": "flows.query",
     "rates": "features.rates.rates",
     "read": "sources.reading",

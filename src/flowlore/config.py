@@ -35,6 +35,7 @@ def registries() -> list[Registry]:
     from .sources import SOURCES
     from .studies import MATERIALS, STUDIES
     from .tasks import BASELINES, HEADS
+    from .tasks.ddos import DETECTORS
     from .tasks.forecast import FORECASTERS
 
-    return [SOURCES, AUGMENTATIONS, MODELS, GENERATORS, HEADS, BASELINES, FORECASTERS, MATERIALS, STUDIES]
+    return [SOURCES, AUGMENTATIONS, MODELS, GENERATORS, HEADS, BASELINES, FORECASTERS, DETECTORS, MATERIALS, STUDIES]

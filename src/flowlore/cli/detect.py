@@ -13,9 +13,19 @@ def detect(
     inputs: learning.Flowed,
     by: rates.By = "host",
     step: rates.Step = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", metavar="BUNDLE", help="Ask this taught detector (`flowlore fit --task ddos`)."),
+    ] = None,
     learn: Annotated[
         float,
-        typer.Option("--learn", metavar="SHARE", min=0.05, max=0.95, help="First part of the time, without attacks."),
+        typer.Option(
+            "--learn",
+            metavar="SHARE",
+            min=0,
+            max=0.95,
+            help="First part of the time, without attacks; 0, with a bundle: there is none.",
+        ),
     ] = 0.5,
     false_alarms: Annotated[
         float | None,
@@ -31,10 +41,13 @@ def detect(
     \b
     flowlore detect exports/ --step 10s
     flowlore detect rates.parquet --false-alarms 0.2
+    flowlore detect exports/ --bundle floods --learn 0
     """
     from dataclasses import replace
 
+    from ..errors import SettingError
     from ..tasks.ddos.alarms import detect as find
+    from . import floods
     from .seriesinputs import read_rates
     from .text import print_json
 
@@ -42,7 +55,21 @@ def detect(
     chosen = settings.detection
     if false_alarms is not None:
         chosen = replace(chosen, false_alarms_a_day=false_alarms)
-    found = find(read_rates(inputs, settings, by=by, step=step, default_step="10s", where=where), chosen, learn=learn)
+    bundle, inputs = floods.split_bundle(inputs, bundle)
+    if bundle is not None:
+        learning.require_extra()
+        found, detector = floods.asked(
+            bundle, inputs, settings, step=step, where=where, learn=learn, false_alarms=false_alarms
+        )
+        chosen = detector.settings if false_alarms is None else chosen
+    elif not learn:
+        raise SettingError(
+            "detect: without a bundle and without a quiet time nothing says what is usual",
+            hint="`--learn 0.5`, or `--bundle` with one that `flowlore fit --task ddos` made",
+        )
+    else:
+        read = read_rates(inputs, settings, by=by, step=step, default_step="10s", where=where)
+        found = find(read, chosen, learn=learn)
     if json:
         print_json(
             {
@@ -79,8 +106,10 @@ def _print(found: Any, allowed: float) -> None:
             f"{alarm.bits_per_s / 1e6:,.1f}",
             f"{alarm.peers:,}",
             f"{alarm.score:.1f}",
+            *([] if alarm.probability is None else [f"{alarm.probability:.2f}", alarm.learnt_kind or ""]),
         ]
         for alarm in found.alarms
     ]
     headings = ["host", "since (UTC)", "lasted", "kind", "packets/s", "Mbit/s", "peers", "score"]
-    print_table(headings, rows, numbers=(2, 4, 5, 6, 7))
+    headings += [] if found.alarms[0].probability is None else ["probability", "most like"]
+    print_table(headings, rows, numbers=(2, 4, 5, 6, 7, 8))

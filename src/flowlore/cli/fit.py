@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import learning, options, training
+from . import learning, options, rates, training
 
 SHOTS = 5
 VALIDATION_SHARE = 0.1  # of the captures, where all labels are shown: they say when fine-tuning stops
@@ -15,6 +15,18 @@ def fit(
     bundle: learning.BundleName,
     labelled: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW", help="Folder of the taught bundle.")],
+    task: Annotated[
+        str, typer.Option("--task", metavar="NAME", help="classify flows, or ddos: find floods against hosts.")
+    ] = "classify",
+    attacks: Annotated[
+        Path | None,
+        typer.Option(
+            "--attacks",
+            metavar="FILE",
+            help="With --task ddos: victim, from, to and kind of known attacks, as .csv or .jsonl.",
+        ),
+    ] = None,
+    step: rates.Step = None,
     shots: Annotated[
         int | None, typer.Option("--shots", metavar="N", min=1, help="Labelled flows shown of each class (5).")
     ] = None,
@@ -59,15 +71,32 @@ def fit(
 
     \b
     flowlore fit office labelled.parquet --shots 5 -o office-5shot
+    flowlore fit none exports/ --task ddos --attacks attacks.csv -o floods
     """
     learning.require_extra()
+    from ..errors import SettingError
+    from .floods import check_task
+
+    check_task(task)
+    if task == "ddos":
+        from . import floods
+        from .text import print_json as print_as_json
+
+        if not overwrite:
+            refuse_output(output)
+        with training.watching(progress, log) as watch:
+            found = floods.fit_floods(
+                bundle, labelled, attacks, output, options.resolved(config, set),
+                step=step, test_share=test_share, where=where, seed=seed, overwrite=overwrite, watch=watch,
+            )  # fmt: skip
+        print_as_json(found) if json else floods.print_floods(found)
+        return
+    if attacks is not None or step is not None:
+        raise SettingError("fit: `--attacks` and `--step` are about floods", hint="add `--task ddos`")
     from dataclasses import replace
 
-    import fsspec
     import numpy as np
 
-    from ..errors import SettingError
-    from ..flows.place import refuse_existing
     from ..tasks import HEADS
     from ..tasks.few_shot import check_split, examine, prepare, teach
     from ..tasks.fine_tuning import fine_tune as tune
@@ -84,7 +113,7 @@ def fit(
     HEADS.load(head)
     augmentation = learning.augmentation(augment, copies)
     if not overwrite:
-        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+        refuse_output(output)
     settings = options.resolved(config, set)
     predictor = learning.loaded(bundle, settings)
     flows = learning.read_flows(labelled, settings, where=where, labels=labels)
@@ -134,6 +163,15 @@ def _refuse_one_class(labels: Any, *, split: str | None = None) -> None:
             if split
             else "give flows of another class too",
         )
+
+
+def refuse_output(output: Path) -> None:
+    """Said before the work, not after it."""
+    import fsspec
+
+    from ..flows.place import refuse_existing
+
+    refuse_existing(fsspec.filesystem("file"), str(output), str(output))
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -30,6 +30,10 @@ def pretrain(
     progress: training.ShowProgress = None,
     by: rates.By = "host",
     step: rates.Step = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="NAME", help="Of flowgen: ddos learns the signs of floods instead of rates."),
+    ] = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -43,17 +47,25 @@ def pretrain(
     flowlore pretrain autoencoder captures/ -o office
     flowlore pretrain autoencoder captures/ -o office --set training.epochs=20 --set features.use_names=false
     flowlore pretrain flowgen captures/ --by host --step 1m -o dynamics
+    flowlore pretrain flowgen exports/ --task ddos --step 10s -o watch
     """
     learning.require_extra()
     if model == "flowgen":
-        from .pretraining import pretrain_rates, print_made
+        from .pretraining import Wanted, pretrain_rates, print_made
         from .text import print_json as print_as_json
 
-        card = pretrain_rates(
-            flows, output, options.resolved(config, set), by=by, step=step, where=where, seed=seed, overwrite=overwrite
-        )
+        wanted = Wanted(
+            by=by, step=step, where=where, seed=seed, overwrite=overwrite, task=task, hold_out=hold_out,
+            checkpoints=checkpoints, augment=bool(augment),
+        )  # fmt: skip
+        with training.watching(progress, log) as watch:
+            card = pretrain_rates(flows, output, options.resolved(config, set), wanted, watch)
         print_as_json(card) if json else print_made(card)
         return
+    if task is not None:
+        from ..errors import SettingError
+
+        raise SettingError(f"pretrain: `--task` is of flowgen, not of `{model}`", hint="leave it out")
     import fsspec
     import numpy as np
 

@@ -6,6 +6,7 @@ MODELS = Registry(
     "model",
     {
         "autoencoder": "flowlore.models.autoencoder.encoder:AutoencoderEncoder",
+        "flowgen": "flowlore.models.flowgen.encoder:FlowgenEncoder",
         "graph": "flowlore.models.graph.encoder:GraphEncoder",
     },
 )

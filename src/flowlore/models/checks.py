@@ -1,6 +1,7 @@
 """What every encoder must hold, ours and a plug-in's: `for check in model_checks(): check(MyEncoder)`.
 
-`make` gives an encoder that was not trained; each check trains it for a moment on flows made up here.
+`make` gives an encoder that was not trained; each check trains it for a moment on flows made up here, or on hosts with
+their rates where a host is its unit.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ Check = Callable[[Make], None]
 
 PACKETS = 12
 QUANTITIES = 6
+HOST_STEPS = 24
+STEP_NS = 600_000_000_000
+MODALITIES_OF = {"flow": ("quantities", "series", "entities"), "host": ("rates",)}
 
 
 def model_checks() -> Iterator[Check]:
@@ -72,6 +76,25 @@ def made_up_flows(rows: int, rng: np.random.Generator, *, width: int = PACKETS) 
     )
 
 
+def made_up_hosts(rows: int, rng: np.random.Generator) -> FeatureBatch:
+    """Hosts of two kinds, steady ones and ones with an hourly turn, each of its own size; some steps are unknown."""
+    kind = rng.integers(0, 2, rows)
+    turn = 1 + 0.7 * kind[:, None] * np.sin(np.arange(HOST_STEPS) * np.pi / 4 + rng.random((rows, 1)))
+    size = np.exp(rng.normal(4, 1, (rows, 1, 3)))
+    values = size * turn[:, :, None] * np.exp(0.2 * rng.normal(size=(rows, HOST_STEPS, 3)))
+    values[rng.random(values.shape) < 0.05] = 0
+    values[rng.random((rows, HOST_STEPS)) < 0.05] = np.nan
+    return FeatureBatch(
+        length=rows,
+        channels={
+            "rates.values": values.astype(np.float32),
+            "rates.start_ns": np.zeros(rows, np.int64),
+            "rates.step_ns": np.full(rows, STEP_NS),
+        },
+        present={"rates": np.ones(rows, np.bool_)},
+    )
+
+
 def check_shape_and_type(make: Make) -> None:
     encoder, flows = _trained(make)
     vectors = encoder.embed(flows)
@@ -84,7 +107,11 @@ def check_shape_and_type(make: Make) -> None:
 def check_padding_never_changes_an_embedding(make: Make) -> None:
     encoder, flows = _trained(make)
     wider = {
-        name: np.pad(array, ((0, 0), (0, 3))) if name.startswith("series.") else array
+        name: np.pad(array, ((0, 0), (0, 3)))
+        if name.startswith("series.")
+        else np.pad(array, ((0, 0), (0, 3), (0, 0)), constant_values=np.nan)
+        if name == "rates.values"
+        else array
         for name, array in flows.channels.items()
     }
     padded = FeatureBatch(length=len(flows), channels=wider, present=flows.present)
@@ -111,13 +138,13 @@ def check_empty_batch_is_allowed(make: Make) -> None:
 
 def check_a_missing_modality_is_allowed(make: Make) -> None:
     encoder, flows = _trained(make)
-    for name in ("quantities", "series", "series.size", "series.payload", "entities"):
+    for name in ("quantities", "series", "series.size", "series.payload", "entities", "rates", "rates.start_ns"):
         assert np.isfinite(encoder.embed(flows.without(name))).all(), name
 
 
 def check_a_flow_of_nothing_is_zeros(make: Make) -> None:
     encoder, flows = _trained(make)
-    nothing = flows.without("quantities", "series", "entities")
+    nothing = flows.without(*MODALITIES_OF[encoder.unit])
     assert not encoder.embed(nothing).any()
 
 
@@ -135,8 +162,9 @@ def check_the_same_seed_gives_equal_vectors(make: Make) -> None:
 
 
 def _trained(make: Make) -> tuple[Any, FeatureBatch]:
-    flows = made_up_flows(64, np.random.default_rng(1))
     encoder = make()
+    made_up = made_up_hosts if encoder.unit == "host" else made_up_flows
+    flows = made_up(64, np.random.default_rng(1))
     encoder.fit([flows], np.random.default_rng(2))
     return encoder, flows
 

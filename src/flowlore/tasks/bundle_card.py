@@ -36,6 +36,10 @@ def _answers(manifest: Mapping[str, Any]) -> list[str]:
     classes = f"{len(labels)} classes: {', '.join(f'`{_text(label)}`' for label in labels)}."
     if "generator" in manifest["states"]:
         return [f"It makes up flows of {classes} `flowlore generate` asks it; its flows are nobody's traffic."]
+    if "detector" in manifest["states"]:
+        return [f"It finds floods of {classes} `flowlore detect --bundle` asks it, about the rates of every host."]
+    if manifest["model"] == "flowgen":
+        return ["It knows how rates move: `flowlore forecast --bundle` and `flowlore detect --bundle` ask it."]
     names = f"It names {classes}"
     embeds = "It embeds flows and names no class: `flowlore fit` teaches it some from a few labels."
     needs = ", ".join(f"`{need}`" for need in manifest["needs"])

@@ -92,6 +92,11 @@ class Predictor:
                 f"bundle: `{bundle.name}` makes flows up, and neither embeds nor names any",
                 hint="`flowlore generate` uses it; `flowlore bundles` lists others",
             )
+        if "detector" in bundle.states or bundle.needs == ("rates.values",):
+            raise BundleError(
+                f"bundle: `{bundle.name}` knows rates of hosts over time, and neither embeds nor names single flows",
+                hint="`flowlore detect --bundle` or `forecast --bundle` uses it; `flowlore bundles` lists others",
+            )
         try:
             encoder = MODELS.load(bundle.model).from_state(bundle.arrays["encoder"], bundle.states["encoder"])
             features = settings_from(FeatureSettings, bundle.config["features"])

@@ -65,6 +65,11 @@ def pretrain(
     require_learning()
     make = MODELS.load(model)
     encoder = make() if settings is None else make(settings)
+    if encoder.unit != "flow":
+        raise SettingError(
+            f"tasks: `{model}` learns from rates over time, not from single flows",
+            hint="`flowlore pretrain flowgen`, or `flowlore.tasks.forecast.bundles.pretrain_flowgen` with series",
+        )
     features = features or getattr(encoder, "features", None) or FeatureSettings()
     if any(need.startswith("graph.") for need in encoder.needs):
         features = replace(features, graph=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import flowlore
-from flowlore.errors import QueryError, SettingError, UnknownName
+from flowlore.errors import InputError, QueryError, SettingError, UnknownName
 from flowlore.features.rates.builder import RateBuilder
 from flowlore.features.rates.columns import rates_columns
 from flowlore.features.rates.layout import NOTES
@@ -314,3 +314,28 @@ def test_every_column_has_a_meaning() -> None:
 
 def test_every_note_has_a_meaning() -> None:
     assert set(NOTES) <= set(NOTE_MEANINGS)
+
+
+def test_several_columns_of_some_entities_are_those_of_their_series() -> None:
+    flows = [Flow(start=step * 60 * S, src=host(step % 3), dst=host(7), packets=(step + 1, 1)) for step in range(9)]
+    made = rates([batch_of([*flows, Flow(start=3_000 * S, src=host(1), dst=host(7))])], step="1m")
+    assert made.gaps and made.steps == 51
+    names = made.largest("in_packets", most=2)
+    assert names[0] == host(7) and names == made.series("in_packets", entities=2).names
+    start_ns, held = made.matrices(("in_packets", "in_tcp_share"), names)
+    for feature, values in held.items():
+        series = made.series(feature).of(names)
+        assert series.start_ns == start_ns
+        np.testing.assert_array_equal(values, series.values)
+
+
+def test_a_file_of_rates_that_nobody_wrote_is_told() -> None:
+    made = rates([batch_of([Flow()])], step="1m")
+    table = made.table.replace_schema_metadata({b"flowlore.rates": b'{"by":"host","step_ns":1,"gaps":[],"notes":{}}'})
+    assert len(Rates.from_table(table)) == 2
+    place = table.column_names.index("in_bytes")
+    negative = table.set_column(place, "in_bytes", pa.array([-5] * 2, pa.int64()))
+    with pytest.raises(InputError, match=r"`in_bytes` of .* is negative"):
+        Rates.from_table(negative)
+    with pytest.raises(InputError, match="has no column `in_bytes`"):
+        Rates.from_table(table.drop_columns(["in_bytes"]))

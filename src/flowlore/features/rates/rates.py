@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ...errors import InputError
 from ...settings import settings_given
 from .builder import RateBuilder, rate_batches
 from .columns import rates_schema
-from .series import Series, series_of_rates
+from .series import Series, matrices_of_rates, series_of_rates
 from .settings import RateSettings, step_words
 
 if TYPE_CHECKING:
@@ -52,6 +56,24 @@ class Rates:
         """One column as a matrix; `entities` keeps so many of the largest."""
         return series_of_rates(self.table, self.step_ns, feature, gaps=self.gaps, entities=entities)
 
+    @property
+    def steps(self) -> int:
+        """From the first to the last in which anybody had traffic."""
+        steps = self.table["step"].cast(pa.int64()).to_numpy() // self.step_ns
+        return int(steps.max() - steps.min()) + 1 if len(steps) else 0
+
+    def largest(self, feature: str = "in_packets", *, most: int | None = None) -> tuple[str, ...]:
+        """Names of entities by the sum of a column, the largest first."""
+        encoded = self.table["entity"].combine_chunks().dictionary_encode()
+        names = np.array(encoded.dictionary.to_pylist(), object)
+        numbers = np.nan_to_num(np.asarray(self.table[feature].to_numpy(), np.float64))
+        totals = np.bincount(encoded.indices.to_numpy(), weights=numbers, minlength=len(names))
+        return tuple(names[np.lexsort((names.astype(str), -totals))[:most]].tolist())
+
+    def matrices(self, features: Sequence[str], names: Sequence[str]) -> tuple[int, dict[str, npt.NDArray[np.float64]]]:
+        """Several columns of some entities: when the first step begins, and a matrix [names, steps] for each."""
+        return matrices_of_rates(self.table, self.step_ns, features, names, gaps=self.gaps)
+
     def write(self, path: str | Path, *, overwrite: bool = False) -> None:
         """To `.parquet`, which keeps everything, `.csv` or `.jsonl`."""
         from ...flows.tablefile import TableFile
@@ -63,8 +85,19 @@ class Rates:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Rates:
-        """What `write` wrote as Parquet."""
+        """What `write` wrote as Parquet. Columns that are missing and counters below 0 are an `InputError`."""
         about = json.loads((table.schema.metadata or {})[METADATA])
+        for column in rates_schema():
+            if column.name not in table.column_names:
+                raise InputError(
+                    f"rates: a file of rates has no column `{column.name}`", hint="`flowlore rates` makes it again"
+                )
+            if pa.types.is_integer(column.type) and (pc.min(table[column.name]).as_py() or 0) < 0:
+                at = table["entity"][pc.index(pc.less(table[column.name], 0), pa.scalar(True)).as_py()]
+                raise InputError(
+                    f"rates: `{column.name}` of `{at}` is negative in a file of rates",
+                    hint="`flowlore rates` never writes that; make the file again",
+                )
         return cls(
             table=table,
             by=str(about["by"]),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...errors import InputError, QueryError
 from ...registry import nearest_name_hint
@@ -126,8 +127,7 @@ def series_of_rates(
             f"rates: {len(ranked):,} entities over {width:,} steps are more than a matrix should hold",
             hint="a longer `--step`, or fewer entities",
         )
-    nothing = np.nan if feature.endswith(("_share", "_mean_packet_bytes")) else 0.0
-    values = np.full((len(ranked), width), nothing)
+    values = np.full((len(ranked), width), _nothing(feature))
     kept = place_of[places] >= 0
     values[place_of[places[kept]], steps[kept] - first] = numbers[kept]
     for begin, end in gaps:
@@ -136,6 +136,37 @@ def series_of_rates(
         names=tuple(names[ranked].tolist()), start_ns=first * step_ns, step_ns=step_ns, values=values, feature=feature
     )
     return flagged(series)
+
+
+def matrices_of_rates(
+    rates: pa.Table,
+    step_ns: int,
+    features: Sequence[str],
+    names: Sequence[str],
+    *,
+    gaps: Sequence[tuple[int, int]] = (),
+) -> tuple[int, dict[str, npt.NDArray[np.float64]]]:
+    """When the first step begins, and several columns as matrices [names, steps], with zeros and gaps as in series."""
+    steps = rates["step"].cast(pa.int64()).to_numpy() // step_ns
+    first = int(steps.min())
+    width = int(steps.max()) - first + 1
+    if width * len(names) * len(features) > MOST_NUMBERS:
+        raise InputError(
+            f"rates: {len(features)} columns of {len(names):,} entities over {width:,} steps are more than memory "
+            "should hold",
+            hint="a longer `--step`, fewer entities, or a shorter record",
+        )
+    found = pc.index_in(rates["entity"], value_set=pa.array(names, pa.string())).combine_chunks()
+    known = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    places = np.asarray(found.drop_null().to_numpy(), np.int64)
+    made = {}
+    for name in features:
+        values = np.full((len(names), width), _nothing(name))
+        values[places, steps[known] - first] = np.asarray(rates[name].to_numpy(), np.float64)[known]
+        for begin, end in gaps:
+            values[:, max(begin // step_ns - first, 0) : max(end // step_ns - first, 0)] = np.nan
+        made[name] = values
+    return first * step_ns, made
 
 
 def flagged(series: Series) -> Series:
@@ -154,6 +185,11 @@ def flagged(series: Series) -> Series:
         if found:
             flags[name] = tuple(dict.fromkeys(found))
     return Series(**(vars_of(series) | {"flags": flags}))
+
+
+def _nothing(feature: str) -> float:
+    """What stands in steps without traffic: a share or a mean of nothing is unknown."""
+    return np.nan if feature.endswith(("_share", "_mean_packet_bytes")) else 0.0
 
 
 def longest_run(mask: npt.NDArray[np.bool_]) -> int:

@@ -97,21 +97,31 @@ class FlowgenEncoder:
         features: Sequence[str],
         rng: np.random.Generator,
         *,
+        scales: Values | None = None,
+        go_on: bool = False,
         validation: tuple[Values, Starts] | None = None,
         training: TrainingSettings = TRAINING,
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> TrainingReport:
-        """Learn from values [series, features, steps], NaN where unknown: all of them are of the training time."""
+        """Learn from values [series, features, steps], NaN where unknown: all of them are of the training time.
+
+        `scales` [series, features] are theirs where they are known before; else the means of the values. With `go_on`
+        the weights and bins that are there are trained on.
+        """
         if values.shape[2] < 4 or not np.isfinite(values).any():
             raise ModelError(
                 f"models: series of {values.shape[2]} steps are too short to learn from", hint="a finer step, more data"
             )
-        scales = scales_of(values)
+        scales = scales_of(values) if scales is None else scales
+        if go_on and self.network is not None and len(features) != len(self.features):
+            raise ModelError("models: other features cannot be trained on", hint="the same as before, or begin anew")
+        if not go_on or self.network is None:
+            self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
+            self.features = tuple(features)
+            self.network = self._empty_network()
+            initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
         self.features, self.step_ns = tuple(features), step_ns
-        self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
-        self.network = self._empty_network()
-        initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
         if self.settings.disturbed:
             chosen = rng.permutation(len(values))[: round(len(values) * self.settings.disturbed)]
             values = np.concatenate([values, disturbed(values[chosen], rng)])
@@ -261,7 +271,7 @@ class FlowgenEncoder:
         network = self._made()
         seen = window(inputs, rows, begins, length, self.horizons)
         if generator is not None and self.settings.hidden_features and len(self.features) > 1:
-            seen = _hide(seen, self.settings.hidden_features, len(self.features), network.bins, generator)
+            seen = hide(seen, self.settings.hidden_features, len(self.features), network.bins, generator)
         states = network.states(seen, generator=generator)
         said = network.forecasts(states, seen)
         ahead = torch.tensor(self.horizons)
@@ -306,7 +316,7 @@ def _portions(count: int) -> Iterator[torch.Tensor]:
         yield torch.arange(first, min(first + SERIES_AT_ONCE, count))
 
 
-def _hide(seen: Window, share: float, features: int, unknown: int, generator: torch.Generator) -> Window:
+def hide(seen: Window, share: float, features: int, unknown: int, generator: torch.Generator) -> Window:
     """The same with some features of each series as if they were not known."""
     batch, steps = seen.tokens_BTF.shape[:2]
     hidden = torch.rand((batch, 1, features), generator=generator) < share

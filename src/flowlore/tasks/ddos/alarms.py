@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ...errors import InputError
 from ...features.rates.rates import Rates
+from ...features.rates.series import MOST_NUMBERS
 from ...features.rates.settings import NS_PER_S
 from .settings import DetectionSettings
 from .thresholds import FEATURES, Values, threshold_for, usual_scores
@@ -32,9 +35,31 @@ class Alarm:
     packets_per_s: float
     bits_per_s: float
     peers: int
+    probability: float | None = None  # the highest, of a detector that learnt from attacks
+    learnt_kind: str | None = None  # the kind among those that it learnt that it is most like
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answers:
+    """What a detector that learnt says of hosts: logits [hosts, steps], and the kinds that they are most like."""
+
+    names: tuple[str, ...]
+    scores: Values
+    shift: float  # less this a logit is that of a probability
+    kinds: tuple[str, ...] = ()
+    kind_places: npt.NDArray[np.int64] | None = None
+    threshold: float | None = None  # where it is known without a quiet time
+
+    def about(self, host: int, begin: int, end: int) -> dict[str, Any]:
+        part = self.scores[host, begin : end + 1]
+        peak = int(np.nanargmax(part))
+        said: dict[str, Any] = {"probability": round(probability_of(float(part[peak]) - self.shift), 4)}
+        if self.kind_places is not None and self.kinds:
+            said["learnt_kind"] = self.kinds[int(self.kind_places[host, begin + peak])]
+        return said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,46 +79,55 @@ def detect(
     settings: DetectionSettings = DEFAULTS,
     *,
     learn: float = 0.5,
-    scores: Values | None = None,
+    answers: Answers | None = None,
 ) -> Detection:
-    """Alarms after the first `learn` of the time, which is taken to be quiet. `scores` may be those of a model."""
-    names = rates.series("in_packets", entities=MOST_HOSTS).names
-    columns = {name: rates.series(name).of(names) for name in (*FEATURES, *SHARES)}
-    first = columns["in_packets"]
-    step_s = first.step_ns / NS_PER_S
-    values = np.stack([columns[name].values for name in FEATURES])
-    found = usual_scores(values, step_s, settings) if scores is None else scores
-    quiet_steps = max(int(learn * first.steps), 1)
-    packets = np.nan_to_num(first.values)
+    """Alarms after the first `learn` of the time, which is taken to be quiet. `answers` may be those of a model."""
+    if not len(rates):
+        raise InputError("detect: there is no traffic of any host", hint="`flowlore inspect` shows what is in it")
+    everybody, needed = rates.largest(), (*FEATURES, *SHARES)
+    most = max(min(MOST_HOSTS, MOST_NUMBERS // (len(needed) * rates.steps)), 1)
+    names = everybody[:most] if answers is None else answers.names
+    start_ns, columns = rates.matrices(needed, names)
+    received = columns["in_packets"]
+    steps, step_ns = received.shape[1], rates.step_ns
+    step_s = step_ns / NS_PER_S
+    values = np.stack([columns[name] for name in FEATURES])
+    found = usual_scores(values, step_s, settings) if answers is None else answers.scores
+    quiet_steps = max(int(learn * steps), 1) if learn else 0
+    packets = np.nan_to_num(received)
     least = settings.least_packets_per_s * step_s
     busy = packets[:, :quiet_steps] >= least / BUSY
-    threshold = threshold_for(found[:, :quiet_steps], step_s, settings, counts=busy)
-    high = (np.nan_to_num(found) > threshold) & (packets >= least)
+    if answers is not None and answers.threshold is not None:
+        threshold = answers.threshold
+    else:
+        threshold = threshold_for(found[:, :quiet_steps], step_s, settings, counts=busy)
+    high = (np.nan_to_num(found, nan=-np.inf) > threshold) & (packets >= least)
     high[:, :quiet_steps] = False
     alarms = []
     for host in np.flatnonzero(high.any(axis=1)).tolist():
-        for begin, end in _runs(np.flatnonzero(high[host]).tolist(), settings.quiet_steps):
-            peak = begin + int(np.nanargmax(first.values[host, begin : end + 1]))
+        for begin, end in runs_of(np.flatnonzero(high[host]).tolist(), settings.quiet_steps):
+            peak = begin + int(np.nanargmax(received[host, begin : end + 1]))
             alarms.append(
                 Alarm(
                     host=names[host],
-                    begin_ns=first.start_ns + begin * first.step_ns,
-                    seen_ns=first.start_ns + (begin + 1) * first.step_ns,
-                    end_ns=first.start_ns + (end + 1) * first.step_ns,
-                    kind=kind_of({name: float(columns[name].values[host, peak]) for name in columns}),
+                    begin_ns=start_ns + begin * step_ns,
+                    seen_ns=start_ns + (begin + 1) * step_ns,
+                    end_ns=start_ns + (end + 1) * step_ns,
+                    kind=kind_of({name: float(columns[name][host, peak]) for name in columns}),
                     score=round(float(np.nanmax(found[host, begin : end + 1])), 2),
-                    packets_per_s=float(first.values[host, peak]) / step_s,
-                    bits_per_s=8 * float(columns["in_bytes"].values[host, peak]) / step_s,
-                    peers=int(columns["in_peers"].values[host, peak]),
+                    packets_per_s=float(received[host, peak]) / step_s,
+                    bits_per_s=8 * float(columns["in_bytes"][host, peak]) / step_s,
+                    peers=int(columns["in_peers"][host, peak]),
+                    **({} if answers is None else answers.about(host, begin, end)),
                 )
             )
     return Detection(
         alarms=tuple(sorted(alarms, key=lambda alarm: (alarm.begin_ns, alarm.host))),
         threshold=threshold,
-        hosts=len(names),
-        examined_from_ns=first.start_ns + quiet_steps * first.step_ns,
-        examined_days=(first.steps - quiet_steps) * step_s / 86_400,
-        notes=rates.notes,
+        hosts=len(everybody),
+        examined_from_ns=start_ns + quiet_steps * step_ns,
+        examined_days=(steps - quiet_steps) * step_s / 86_400,
+        notes=dict(rates.notes) | ({"hosts-not-watched": left} if (left := len(everybody) - len(names)) else {}),
     )
 
 
@@ -114,10 +148,18 @@ def kind_of(peak: Mapping[str, float]) -> str:
     return "web-flood" if share["in_web_share"] > 0.5 else "volume"
 
 
-def _runs(steps: Sequence[int], quiet: int) -> list[tuple[int, int]]:
+def probability_of(logit: float) -> float:
+    """
+    >>> probability_of(0.0)
+    0.5
+    """
+    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
+
+
+def runs_of(steps: Sequence[int], quiet: int) -> list[tuple[int, int]]:
     """First and last of each run of steps; shorter silences than `quiet` do not part them.
 
-    >>> _runs([3, 4, 6, 12], 3)
+    >>> runs_of([3, 4, 6, 12], 3)
     [(3, 6), (12, 12)]
     """
     runs: list[tuple[int, int]] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,24 +28,55 @@ def usual_scores(values: Values, step_s: float, settings: DetectionSettings) -> 
     `values` [features, hosts, steps]; NaN is a gap, and gives no score. What is usual is known from earlier steps only.
     """
     noise = step_s * np.asarray(NOISE_PER_S)[: len(values)]
-    logs = np.log1p(values / noise[:, None, None])
-    weight = 1 - 0.5 ** (step_s / settings.half_life_s)
-    features, hosts, steps = values.shape
-    mean, spread, seen = np.zeros((features, hosts)), np.full((features, hosts), LEAST_VARIANCE), np.zeros(hosts)
-    out = np.full((hosts, steps), np.nan)
-    for step in range(steps):
-        now = logs[:, :, step]
+    return followed(values, noise, step_s, settings)[1]
+
+
+def followed(
+    values: Values, noise: Values, step_s: float, settings: DetectionSettings, *, judged_by: int | None = None
+) -> tuple[npt.NDArray[np.float32], Values]:
+    """How far the logarithm is above its own mean [features, hosts, steps], and scores [hosts, steps] in standard
+    deviations, the largest over the first `judged_by` features (all of them where none is said)."""
+    usual = Usual.of_nothing(*values.shape[:2])
+    rises = np.full(values.shape, np.nan, np.float32)
+    out = np.full(values.shape[1:], np.nan)
+    for step in range(values.shape[2]):
+        now = np.log1p(values[:, :, step] / noise[:, None])
+        rises[:, :, step] = now - usual.mean
+        away = usual.away(now)
+        judged = ~np.isnan(now).all(axis=0) & (usual.seen >= settings.warm_up_steps)
+        out[judged, step] = np.maximum(away[:judged_by].max(axis=0), 0.0)[judged]
+        usual.follow(now, away, step_s, settings)
+    return rises, out
+
+
+@dataclass
+class Usual:
+    """What the logarithm of each feature of each host usually is, as of the steps so far: [features, hosts]."""
+
+    mean: Values
+    spread: Values
+    seen: Values  # [hosts], steps
+
+    @classmethod
+    def of_nothing(cls, features: int, hosts: int) -> Usual:
+        return cls(
+            mean=np.zeros((features, hosts)), spread=np.full((features, hosts), LEAST_VARIANCE), seen=np.zeros(hosts)
+        )
+
+    def away(self, now: Values) -> Values:
+        """Standard deviations above the mean; 0 where nothing is known."""
+        return np.where(np.isnan(now), 0.0, now - self.mean) / np.sqrt(np.maximum(self.spread, LEAST_VARIANCE))
+
+    def follow(self, now: Values, away: Values, step_s: float, settings: DetectionSettings) -> None:
+        """Take a step in. One that is far away moves the mean no more than one that is `CLIPPED` away."""
         known = ~np.isnan(now)
-        away = np.where(known, now - mean, 0.0) / np.sqrt(np.maximum(spread, LEAST_VARIANCE))
-        judged = known.any(axis=0) & (seen >= settings.warm_up_steps)
-        out[judged, step] = np.maximum(away.max(axis=0), 0.0)[judged]
-        first = known & (seen == 0)
-        moved = np.clip(away, -CLIPPED, CLIPPED) * np.sqrt(np.maximum(spread, LEAST_VARIANCE))
-        pace = np.maximum(weight, 1 / (seen + 1))  # a plain mean while little is known
-        spread = np.where(known & ~first, spread + pace * (moved**2 - spread), spread)
-        mean = np.where(first, now, np.where(known, mean + pace * moved, mean))
-        seen += known.any(axis=0)
-    return out
+        first = known & (self.seen == 0)
+        moved = np.clip(away, -CLIPPED, CLIPPED) * np.sqrt(np.maximum(self.spread, LEAST_VARIANCE))
+        weight = 1 - 0.5 ** (step_s / settings.half_life_s)
+        pace = np.maximum(weight, 1 / (self.seen + 1))  # a plain mean while little is known
+        self.spread = np.where(known & ~first, self.spread + pace * (moved**2 - self.spread), self.spread)
+        self.mean = np.where(first, now, np.where(known, self.mean + pace * moved, self.mean))
+        self.seen = self.seen + known.any(axis=0)
 
 
 def threshold_for(

@@ -46,7 +46,7 @@ def backtest(
         began = time.perf_counter()
         forecaster.fit(series, until, horizons, rng)
         fitted = time.perf_counter()
-        each = _scores(forecaster, series, until, end, horizons)
+        each = rolling_scores(forecaster, series, until, end, horizons)
         found[name] = mean_of(each, horizons) | {
             "fit_s": round(fitted - began, 2),
             "forecast_s": round(time.perf_counter() - fitted, 2),
@@ -69,7 +69,7 @@ def check_history(series: Series, until: int, furthest: int) -> None:
         )
 
 
-def _scores(
+def rolling_scores(
     forecaster: Forecaster, series: Series, until: int, end: int, horizons: Sequence[int]
 ) -> list[dict[str, float]]:
     """Forecasts from every origin that any horizon needs, then for each horizon those that hit the examined steps."""

@@ -19,7 +19,13 @@ MODEL = "flowgen"
 
 
 def pretrain_flowgen(
-    series: Mapping[str, Series], *, rng: np.random.Generator, settings: Any = None, training: Any = None
+    series: Mapping[str, Series],
+    *,
+    rng: np.random.Generator,
+    settings: Any = None,
+    training: Any = None,
+    place: Any = None,
+    progress: Any = None,
 ) -> tuple[Any, dict[str, Any]]:
     """A decoder that has seen these series, by feature; all of the same entities and steps. And a card of the data."""
     from ...models.flowgen.encoder import TRAINING, FlowgenEncoder
@@ -37,6 +43,8 @@ def pretrain_flowgen(
         tuple(series),
         rng,
         training=training or TRAINING,
+        place=place,
+        progress=progress,
     )
     assert encoder.bins is not None
     scaled = values / scales_of(values)[:, :, None]
@@ -75,9 +83,12 @@ def save_flowgen(
 
 def load_flowgen(name_or_path: str | Path) -> Any:
     """The decoder of a bundle."""
+    return decoder_of(load_bundle(find_bundle(name_or_path)))
+
+
+def decoder_of(bundle: Bundle) -> Any:
     from ...models.flowgen.encoder import FlowgenEncoder
 
-    bundle = load_bundle(find_bundle(name_or_path))
     if bundle.model != MODEL:
         raise BundleError(
             f"bundle: `{bundle.name}` is of the model `{bundle.model}`, and forecasts need `{MODEL}`",

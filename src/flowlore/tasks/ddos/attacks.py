@@ -1,0 +1,154 @@
+"""Attacks that somebody knows of: who was flooded, from when to when, with what; and the steps that they cover."""
+
+from __future__ import annotations
+
+import csv
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from .signs import Signs
+
+FIELDS = ("victim", "from", "to", "kind")
+LEAST_OVERLAP = 0.2  # of a step that an attack covers: less is neither attack nor quiet
+QUIET, UNTOLD = 0, -1
+Codes = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """One victim. `times_usual` is the height of its plateau in units of the victim's own 99th percentile."""
+
+    victim: str
+    begin_ns: int
+    end_ns: int
+    kind: str
+    source: str = ""  # the capture that it is made of
+    times_usual: float = float("nan")
+    ramp_s: float = 0.0
+
+
+def read_attacks(path: str | Path) -> list[Attack]:
+    """From `.csv` with victim, from, to, kind, or JSON lines of the same or of `episodes.jsonl` of a laboratory run.
+
+    Times are ISO 8601 or nanoseconds since 1970. Episodes with several victims are an attack on each.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"detect: the attacks in `{path}` cannot be read: {error}", hint="a .csv or .jsonl file"
+        ) from error
+    rows = _csv_rows(text, path) if file.suffix == ".csv" else _json_rows(text, path)
+    found = [one for line, row in rows for one in _attacks_of(row, f"{path}:{line}")]
+    if not found:
+        raise InputError(f"detect: `{path}` names no attack", hint=f"a line for each, with {', '.join(FIELDS)}")
+    return sorted(found, key=lambda one: (one.begin_ns, one.victim))
+
+
+def codes_of(signs: Signs, attacks: Sequence[Attack], kinds: Sequence[str]) -> Codes:
+    """[hosts, steps]: 0 is quiet, 1 … the place of the kind, -1 what must teach and examine nothing.
+
+    An attack of a kind that is not among `kinds` is -1, and so are steps that it touches only.
+    """
+    codes = np.zeros((len(signs), signs.steps), np.int16)
+    places = {name: place for place, name in enumerate(signs.names)}
+    for attack in attacks:
+        place = places.get(attack.victim)
+        if place is None:
+            continue
+        first, last, overlap = steps_of(signs, attack)
+        known = kinds.index(attack.kind) + 1 if attack.kind in kinds else UNTOLD
+        for step in range(first, last):
+            covered = overlap[step - first] >= LEAST_OVERLAP
+            if covered or codes[place, step] == QUIET:
+                codes[place, step] = known if covered else UNTOLD
+    return codes
+
+
+def steps_of(signs: Signs, attack: Attack) -> tuple[int, int, npt.NDArray[np.float64]]:
+    """The first step that an attack touches, the one after its last, and how much it covers of each."""
+    first = max((attack.begin_ns - signs.start_ns) // signs.step_ns, 0)
+    last = min(-(-(attack.end_ns - signs.start_ns) // signs.step_ns), signs.steps)
+    begins = signs.start_ns + signs.step_ns * np.arange(first, max(last, first), dtype=np.int64)
+    covered = np.minimum(begins + signs.step_ns, attack.end_ns) - np.maximum(begins, attack.begin_ns)
+    return int(first), int(max(last, first)), covered / signs.step_ns
+
+
+def _csv_rows(text: str, path: str | Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(text.splitlines())
+    missing = [name for name in FIELDS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(
+            f"detect: `{path}` has no column `{missing[0]}`", hint=f"its first line must name {', '.join(FIELDS)}"
+        )
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _json_rows(text: str, path: str | Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"detect: line {number} of `{path}` is no JSON: {error}", hint="JSON lines") from error
+        if not isinstance(row, dict):
+            raise InputError(f"detect: line {number} of `{path}` is no JSON object", hint="JSON lines")
+        yield number, row
+
+
+def _attacks_of(row: Mapping[str, Any], place: str) -> Iterator[Attack]:
+    victims = row.get("victims") or [row.get("victim")]
+    kind = row.get("kind") or row.get("application")
+    begin = _instant(row.get("from", row.get("from_ns")), place)
+    end = _instant(row.get("to", row.get("to_ns")), place)
+    if not kind:
+        raise InputError(f"detect: the attack at {place} has no kind", hint=f"each needs {', '.join(FIELDS)}")
+    if end <= begin:
+        raise InputError(f"detect: the attack at {place} ends before it begins", hint="`to` is later than `from`")
+    for victim in victims:
+        yield Attack(
+            victim=_host(victim, place),
+            begin_ns=begin,
+            end_ns=end,
+            kind=str(kind),
+            source=str(row.get("source") or ""),
+            times_usual=float(row.get("times_usual") or "nan"),
+        )
+
+
+def _host(victim: Any, place: str) -> str:
+    """As rates write it; a name that is no address stays what it is."""
+    if not victim:
+        raise InputError(f"detect: the attack at {place} has no victim", hint=f"each needs {', '.join(FIELDS)}")
+    try:
+        address = ipaddress.ip_address(str(victim))
+    except ValueError:
+        return str(victim)
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _instant(value: Any, place: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        text = str(value)
+        if text.isdigit():
+            return int(text)
+        if not value or text[4:5] != "-":
+            raise ValueError("no time")
+        return int(np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64))
+    except ValueError as error:
+        raise InputError(
+            f"detect: `{value}` at {place} is no time", hint="ISO 8601 in UTC (2026-05-01T12:00:00Z), or nanoseconds"
+        ) from error

@@ -1,0 +1,31 @@
+"""A bundle of any kind by its name or folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .bundle import load_bundle
+from .bundle_shelf import find_bundle
+from .extra import require_learning
+
+
+def load(name_or_path: str | Path) -> Any:
+    """What is in a bundle, ready to answer.
+
+    A `Predictor` where it learnt from flows (`embed`, `predict`), `Dynamics` where it learnt from rates (`embed`,
+    `forecast`, `oddness`, `sample`), and a `FloodDetector` where it was taught attacks (`detect`).
+    """
+    require_learning()
+    bundle = load_bundle(find_bundle(name_or_path))
+    if "detector" in bundle.states:
+        from .ddos.bundles import FloodDetector
+
+        return FloodDetector.from_bundle(bundle)
+    if bundle.model == "flowgen":
+        from .dynamics import Dynamics
+
+        return Dynamics.from_bundle(bundle)
+    from .predictor import Predictor
+
+    return Predictor.from_bundle(bundle)
