@@ -180,6 +180,6 @@ def _pieces(parts: Sequence[Signs], rng: np.random.Generator) -> npt.NDArray[np.
         cut = signs.values[:, :, :steps].reshape(len(signs), len(SIGNS), -1, PIECE).transpose(0, 2, 1, 3)
         pieces.append(cut.reshape(-1, len(SIGNS), PIECE))
     found = np.concatenate(pieces)
-    busy = np.nan_to_num(found[:, SIGNS.index("in_packets")]).mean(axis=1)
+    busy = np.nan_to_num(found[:, SIGNS.index("in_packets itself")]).mean(axis=1)
     order = np.argsort(-busy * np.exp(rng.gumbel(size=len(busy))), kind="stable")[:MOST_PIECES]
     return found[np.sort(order)]

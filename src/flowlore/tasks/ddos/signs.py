@@ -33,7 +33,7 @@ LARGEST_RISE = 9.0  # of the logarithm
 MOST_HOSTS = 2_000
 SIGNS = (
     *(f"{name} against its mean" for name in NOISE_PER_S),
-    *SIZED,
+    *(f"{name} itself" for name in SIZED),
     *SHARES,
     "in_mean_packet_bytes",
     "deviations",
