@@ -53,13 +53,13 @@ def test_surprise_of_every_flow(office: Path, tmp_path: Path, capsys: pytest.Cap
     assert set(table.column("flow_id").to_pylist()) == set(flowlore.read(DEMO_CAPTURE)["flow_id"].to_pylist())
 
 
-def test_windows_are_those_of_the_bundle(office: Path, capsys: pytest.CaptureFixture) -> None:
+def test_windows_are_those_of_the_bundle(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     asked = ["hosts", str(office), str(DEMO_CAPTURE), "--set"]
     assert run([*asked, "graph.windows.window_s=10"]) == 2
     assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
     assert run([*asked, "graph.windows.window_s=5"]) == 0
-    for verb in ("embed", "discover"):
-        assert run([verb, str(office), str(DEMO_CAPTURE), "--set", "graph.windows.memory_windows=2"]) == 2
+    for verb, more in (("embed", ["-o", str(tmp_path / "vectors.parquet")]), ("discover", [])):
+        assert run([verb, str(office), str(DEMO_CAPTURE), *more, "--set", "graph.windows.memory_windows=2"]) == 2
         assert "was trained with `memory_windows` 5, and 2 was asked for" in capsys.readouterr().err
 
 

@@ -116,7 +116,7 @@ def test_a_hidden_edge_is_nowhere_in_the_graph() -> None:
     states, orders = [], []
     for asked in (1, 2):
         flows = with_numbers(flows_between([*ends[:4], (asked, 9), ends[5]], ended_s), numbers)
-        (row,) = encoder._training_rows(flows)
+        ((_, row),) = encoder._stretches(flows)
         generator = torch.Generator().manual_seed(0)
         hidden = hide_links(row, 0.0, generator)[1]
         hidden = replace(hidden, source=torch.tensor([False] * 4 + [True, False]))
@@ -132,7 +132,7 @@ def test_a_hidden_edge_is_nowhere_in_the_graph() -> None:
 
 def test_asking_hides_what_it_asks_for_and_no_more() -> None:
     encoder = untrained()
-    row = next(encoder._training_rows(traffic(200)))
+    _, row = next(encoder._stretches(traffic(200)))
     seen, hidden = hide_links(row, 0.3, torch.Generator().manual_seed(1))
     assert 0 < int(hidden.source.sum()) < row.flows / 2
     assert not (hidden.source & hidden.target).any()
