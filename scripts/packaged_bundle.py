@@ -71,7 +71,8 @@ def make(runs: Sequence[Path], unseen: Sequence[Path]) -> None:
         | dict(made.data),
         metrics={
             "how": "few labels of runs that training never saw, split by time, means over three draws; macro F1 of the "
-            "head `probe` on vectors, beside methods that saw the raw numbers of the same flows",
+            "head `probe` on vectors, beside methods that saw the raw numbers of the same flows, among which are no "
+            "names",
             **scores,
         },
     )
