@@ -17,6 +17,8 @@ from .activity import Program, commands_for
 T = TypeVar("T")
 
 NETNS = Path("/run/netns")
+_LOGINS = ("/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/run/utmp")  # the machine's own, not the run's
+FORGET_LOGINS = f"for book in {' '.join(_LOGINS)}; do test ! -e $book || mount --bind /dev/null $book; done"
 _ETC = Path("/etc/netns")  # where `ip netns exec` looks for files of a namespace
 _NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000  # CLONE_NEWNET, CLONE_NEWNS
 _BIND, _PRIVATE, _DETACH = 0x1000, 0x4000 | 1 << 18, 2  # MS_BIND, MS_REC | MS_PRIVATE, MNT_DETACH
@@ -118,7 +120,10 @@ def call_inside(namespace: str, function: Callable[[], T]) -> T:
 
 
 def enter(namespace: str) -> None:
-    """Move this process into a namespace for good, with its files of /etc and its /sys, as `ip netns exec` does."""
+    """Move this process into a namespace for good, with its files of /etc and its /sys, as `ip netns exec` does.
+
+    What it writes of log-ins is thrown away: nobody logged in to the machine itself.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     _enter_network(namespace)
     _must(libc.unshare(_NEW_MOUNTS), "mounts cannot be made apart")
@@ -129,6 +134,10 @@ def enter(namespace: str) -> None:
         target = Path("/etc", path.name)
         if target.exists():
             bound = libc.mount(bytes(path), bytes(target.resolve()), None, _BIND, None)
+            _must(bound, f"`{target}` cannot be laid over")
+    for target in map(Path, _LOGINS):
+        if target.exists():
+            bound = libc.mount(b"/dev/null", bytes(target.resolve()), None, _BIND, None)
             _must(bound, f"`{target}` cannot be laid over")
 
 

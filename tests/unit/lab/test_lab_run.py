@@ -1,13 +1,14 @@
 """A tiny scenario from end to end: every flow of its capture has a label, and nothing is left on the machine."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from tiny_laboratory import SCENARIO, namespaces_are_missing, spaces
 
 from flowlore.cli import run as flowlore
-from flowlore.lab.machine import missing_programs
+from flowlore.lab.machine import FORGET_LOGINS, missing_programs
 
 
 @pytest.fixture
@@ -70,3 +71,18 @@ def test_missing_programs_are_found() -> None:
 
     absent = Program(name="no-such-program", package="nothing")
     assert missing_programs([absent, Program(name="sh", package="dash")]) == [absent]
+
+
+@pytest.mark.needs_root
+def test_logins_of_a_run_are_not_the_machines(tmp_path: Path) -> None:
+    """What a server writes of log-ins where these are forgotten is nowhere on the machine."""
+    reason = namespaces_are_missing()
+    if reason is not None:
+        pytest.skip(reason)
+    book = tmp_path / "wtmp"
+    book.write_text("before")
+    forget = FORGET_LOGINS.replace("/var/log/wtmp", str(book))
+    assert forget != FORGET_LOGINS
+    script = f"{forget}; echo somebody logged in >> {book}"
+    subprocess.run(["unshare", "--mount", "sh", "-c", script], check=True, timeout=20)
+    assert book.read_text() == "before"

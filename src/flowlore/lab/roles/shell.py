@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 from ..activity import Place, Program, Scene
+from ..machine import FORGET_LOGINS
 from .budget import Budget, number, pause_s
 from .materials import files, make_materials, written
 from .programs import Habit, ProgramService, run_program, shown
@@ -40,7 +41,7 @@ def _serve(scene: Scene, port: int) -> Sequence[str]:
     key = scene.folder / "host_key"
     make = f"test -f {key} || ssh-keygen -q -t ed25519 -N '' -f {key}"
     start = f"mkdir -p /run/sshd; {make}; exec $(command -v sshd) -D -e -f {written(scene.folder, 'sshd', text)}"
-    return ["sh", "-c", start]
+    return ["unshare", "--mount", "sh", "-c", f"{FORGET_LOGINS}; {start}"]
 
 
 def ssh_options(scene: Scene, place: Place) -> list[str]:
