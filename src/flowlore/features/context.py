@@ -28,10 +28,11 @@ def context_keys(table: pa.RecordBatch, within_s: float, by: ContextBy = "client
     By `service`, the server's address, port and protocol decide; a flow that lacks one of them, and every flow by
     `client`, goes by its client, capture and slice of time. Without any client the capture stands for it.
     """
+    known = _has_service(table) if by == "service" else np.zeros(table.num_rows, np.bool_)
+    if known.all() and table.num_rows:
+        return _service_keys(table)
     keys = _client_keys(table, within_s)
-    if by == "service" and (known := _has_service(table)).any():
-        keys = np.where(known, _service_keys(table), keys)
-    return keys
+    return np.where(known, _service_keys(table), keys) if known.any() else keys
 
 
 def _has_service(table: pa.RecordBatch) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,8 @@
-"""The plain numbers of a flow in one row, for methods that learn no representation of their own: trees."""
+"""The plain numbers of a flow in one row, for heads that look at them beside its vector.
+
+They come from what an encoder is shown, so that an explanation may hide a part from both. The baselines' numbers
+(`tasks/raw.py`) come from the flow table instead: what a learned answer is measured by depends on no setting of it.
+"""
 
 from __future__ import annotations
 

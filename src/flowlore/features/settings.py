@@ -1,7 +1,7 @@
 """Which features are taken from a flow table, and what stays out unless a person asks for it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from ..settings import Settings, setting
 
@@ -45,6 +45,10 @@ class FeatureSettings(Settings):
         "flows of one client count as related within so many seconds; 0: none do, of one service neither",
         minimum=0,
     )
+
+    def without_context(self) -> Self:
+        """What an encoder that does not train is shown: which flows belong together is of no use to it."""
+        return replace(self, context_s=0.0)
 
     def shortcuts(self) -> str:
         """What a report says of identity: `addresses off, ports off, names on`."""

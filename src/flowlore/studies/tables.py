@@ -8,7 +8,7 @@ from math import isfinite
 from ..pages.curves import rank_picture
 from .evidence import Evidence, Result
 from .material import Facts
-from .report import Part, Picture, Section, Table, Words
+from .report import Part, Picture, Report, Section, Table, Words
 from .statistics import Mean, mean_of, p_words, paired, ranks
 from .study import ALL_LABELS
 
@@ -18,6 +18,21 @@ Value = Callable[[Result], float]
 def number_of(path: str) -> Value:
     """A number of a result by its dotted name."""
     return lambda result: result.number(path)
+
+
+def framed_report(title: str, question: str, evidence: Evidence, sections: Sequence[Section]) -> Report:
+    """What every report begins with, and its sections that have something to say."""
+    return Report(
+        title=title,
+        lead=question,
+        numbers=(
+            (str(len(evidence.results)), "runs"),
+            (str(len(evidence.facts)), "data sets"),
+            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
+            (str(len(evidence.failed)), "runs failed"),
+        ),
+        sections=tuple(section for section in sections if section.parts),
+    )
 
 
 def data_section(evidence: Evidence) -> Section:

@@ -109,7 +109,7 @@ def explain(predictor: Predictor, flows: Any, *, most_of_each: int = 5, neighbou
     embedding = predictor.embed(flows)
     if not len(embedding.vectors):
         return []
-    batch = extract(flows, predictor.features)
+    batch = extract(flows, predictor.features.without_context())
     sure = predictor.calibration.confidences(head.predict_proba(embedding.seen_by(head)))
     answer, rows = sure.argmax(axis=1), np.arange(len(sure))
     known = sure[rows, answer]

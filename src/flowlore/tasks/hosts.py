@@ -117,7 +117,7 @@ def host_verdicts(
             f"hosts: `{predictor.name or predictor.model}` embeds flows only; it knows no hosts",
             hint="`flowlore pretrain graph FLOWS -o NEW` makes a bundle that does",
         )
-    batch = extract(flows, predictor.features)
+    batch = extract(flows, predictor.features.without_context())
     ends = batch.channels["graph.ends"]
     if not batch.has("graph").any():
         raise TaskError("hosts: no flow has both ends and a time", hint="`flowlore inspect` shows what the input holds")

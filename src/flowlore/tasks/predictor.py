@@ -162,7 +162,7 @@ class Predictor:
         from ..features.extract import extract
         from ..features.numbers import plain_numbers
 
-        batch = extract(flows, self.features)
+        batch = extract(flows, self.features.without_context())
         masked, is_blank = self.looked_at(batch)
         found = self.checked(self.encoder.embed(batch), masked, is_blank)
         wanted = with_numbers or (self.head is not None and self.head.sees_numbers)

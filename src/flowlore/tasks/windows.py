@@ -39,7 +39,7 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
     waiting: deque[_Waiting] = deque()
     rows = 0
     for flows in batches:
-        batch = extract(flows, predictor.features)
+        batch = extract(flows, predictor.features.without_context())
         masked, is_blank = predictor.looked_at(batch)
         vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
         numbers = plain_numbers(batch) if predictor.head is not None and predictor.head.sees_numbers else None

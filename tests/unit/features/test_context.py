@@ -64,3 +64,10 @@ def test_it_is_a_channel_that_no_modality_holds() -> None:
     assert batch.channels["context"][0] == batch.channels["context"][1] != 0
     assert "context" not in batch.present
     assert "context" not in extract(rows, FeatureSettings(context_s=0)).channels
+
+
+def test_what_does_not_train_is_not_told_which_flows_belong_together() -> None:
+    rows = flow_batch({"capture": ["a", "a"], "packets_fwd": np.array([1, 2], np.uint64)}, 2)
+    settings = FeatureSettings(context_by="client")
+    assert "context" in extract(rows, settings).channels
+    assert "context" not in extract(rows, settings.without_context()).channels

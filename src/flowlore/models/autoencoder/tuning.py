@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...features.words import FIRST_WORDS
 from ..encoder import LinearHead
+from ..linear import head_of, layer_of, macro_f1
 from ..settings import FineTuningSettings
 from ..training import Progress, TrainingReport, train
 from .network import Inputs, Network
@@ -51,15 +52,11 @@ def fine_tune(
         for first in range(0, len(validation_codes), ROWS_AT_ONCE):
             part = {name: tensor[first : first + ROWS_AT_ONCE].to(device) for name, tensor in validation.items()}
             found.append(answering(part).argmax(1).cpu().numpy())
-        return 1.0 - _macro_f1(validation_codes, np.concatenate(found), len(head.offsets))
+        return 1.0 - macro_f1(validation_codes, np.concatenate(found), len(head.offsets))
 
     report = train(answering, loss, len(codes), settings, rng, validate=validate, progress=progress)
     answering.to("cpu").eval()
-    layer = answering.head
-    return report, LinearHead(
-        weights=layer.weight.detach().numpy().astype(np.float64),
-        offsets=layer.bias.detach().numpy().astype(np.float64),
-    )
+    return report, head_of(answering.head)
 
 
 class Answering(nn.Module):
@@ -68,11 +65,7 @@ class Answering(nn.Module):
     def __init__(self, network: Network, head: LinearHead) -> None:
         super().__init__()
         self.network = network
-        classes, width = head.weights.shape
-        self.head = nn.Linear(width, classes)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(head.weights))
-            self.head.bias.copy_(torch.from_numpy(head.offsets))
+        self.head = layer_of(head)
 
     def forward(self, inputs: Inputs) -> Tensor:
         answers: Tensor = self.head(self.network.embed(inputs))
@@ -91,9 +84,3 @@ def _thinned(inputs: Inputs, network: Network, share: float, generator: torch.Ge
         "words": torch.where(hidden[:, :, None], blank, words),
         "beginnings": beginnings.masked_fill(gone, 0),
     }
-
-
-def _macro_f1(truth: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], classes: int) -> float:
-    hits = np.bincount(truth[truth == answers], minlength=classes)
-    both = np.bincount(truth, minlength=classes) + np.bincount(answers, minlength=classes)
-    return float((2.0 * hits[both > 0] / both[both > 0]).mean())

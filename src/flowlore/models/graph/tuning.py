@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from ..encoder import LinearHead
+from ..linear import head_of, layer_of, macro_f1
 from ..settings import FineTuningSettings
 from ..training import Progress, TrainingReport, train
 from .inputs import GraphTensors
@@ -79,7 +80,8 @@ def fine_tune(
 
     def validate() -> float:
         found = torch.cat([answering(one.graph, one.places).argmax(1) for one in held])
-        return 1.0 - _macro_f1(torch.cat([one.codes for one in held]), found, len(head.offsets))
+        truth = torch.cat([one.codes for one in held])
+        return 1.0 - macro_f1(truth.cpu().numpy(), found.cpu().numpy(), len(head.offsets))
 
     report = train(
         answering,
@@ -91,11 +93,7 @@ def fine_tune(
         progress=progress,
     )
     answering.to("cpu").eval()
-    layer = answering.head
-    return report, LinearHead(
-        weights=layer.weight.detach().numpy().astype(np.float64),
-        offsets=layer.bias.detach().numpy().astype(np.float64),
-    )
+    return report, head_of(answering.head)
 
 
 class Answering(nn.Module):
@@ -104,11 +102,7 @@ class Answering(nn.Module):
     def __init__(self, network: Network, head: LinearHead) -> None:
         super().__init__()
         self.network = network
-        classes, width = head.weights.shape
-        self.head = nn.Linear(width, classes)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(head.weights))
-            self.head.bias.copy_(torch.from_numpy(head.offsets))
+        self.head = layer_of(head)
 
     def forward(self, graph: GraphTensors, places: Tensor) -> Tensor:
         flows, _, _ = self.network.embedded(graph)
@@ -126,9 +120,3 @@ def _on(stretch: Stretch, device: str) -> Stretch:
     if device == "cpu":
         return stretch
     return Stretch(graph=stretch.graph.to(device), places=stretch.places.to(device), codes=stretch.codes.to(device))
-
-
-def _macro_f1(truth: Tensor, answers: Tensor, classes: int) -> float:
-    hits = torch.bincount(truth[truth == answers], minlength=classes)
-    both = torch.bincount(truth, minlength=classes) + torch.bincount(answers, minlength=classes)
-    return float((2.0 * hits[both > 0] / both[both > 0]).mean())

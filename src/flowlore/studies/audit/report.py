@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..evidence import Evidence, Result
 from ..report import Report, Section, Table, Words
 from ..statistics import mean_of
-from ..tables import data_section, failed_section, title_of
+from ..tables import data_section, failed_section, framed_report, title_of
 from .arms import ADVERSARIAL, MEMBERSHIP, RECONSTRUCTION, UNKNOWN
 
 COLUMNS = {
@@ -60,17 +60,7 @@ WORDS = {
 
 def written(evidence: Evidence, question: str) -> Report:
     sections = [data_section(evidence), *(_section(evidence, one) for one in TITLES), *failed_section(evidence)]
-    return Report(
-        title="Study: audit",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (str(len(evidence.facts)), "data sets"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: audit", question, evidence, sections)
 
 
 def _section(evidence: Evidence, question: str) -> Section:

@@ -9,7 +9,7 @@ from ..evidence import Evidence, Result
 from ..report import Part, Picture, Report, Section, Table, Words
 from ..statistics import mean_of, p_words, ranks
 from ..study import ALL_LABELS
-from ..tables import data_section, failed_section, number_of, shots_words, title_of
+from ..tables import data_section, failed_section, framed_report, number_of, shots_words, title_of
 from .arms import FEW, NONE, SCREENED, SPEED, STUDYS, TAIL, is_network
 from .predictors import predictors_section
 from .targets import targets_section
@@ -37,17 +37,7 @@ def written(evidence: Evidence, question: str) -> Report:
         _speed(evidence),
         *failed_section(evidence),
     ]
-    return Report(
-        title="Study: augmentation",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (str(len(evidence.facts)), "data sets"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: augmentation", question, evidence, sections)
 
 
 def regime_of(one: Result) -> str:

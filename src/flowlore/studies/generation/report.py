@@ -8,7 +8,7 @@ from ...pages.curves import Curve, curves, rank_picture
 from ..evidence import Evidence, Result
 from ..report import Part, Picture, Report, Section, Table, Words
 from ..statistics import mean_of, p_words, ranks
-from ..tables import data_section, failed_section, number_of, shots_words, title_of
+from ..tables import data_section, failed_section, framed_report, number_of, shots_words, title_of
 from .arms import CRAFTED, DOSE, FIDELITY, NONE, REAL_ONLY, SHARES, USE
 from .targets import targets_section
 
@@ -34,16 +34,7 @@ def written(evidence: Evidence, question: str) -> Report:
     for name in evidence.facts:
         sections += [_use(evidence, name), _ranks(evidence, name), _fidelity(evidence, name), _dose(evidence, name)]
     sections += failed_section(evidence)
-    return Report(
-        title="Study: generation",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: generation", question, evidence, sections)
 
 
 def _protocol(evidence: Evidence) -> Section:

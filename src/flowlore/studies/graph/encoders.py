@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ...features.scaling import Scaling
 from ...settings import settings_given
 from ..bench import Bench, Made
 from ..material import Material
+from ..representations.encoders import Encoded, timed_vectors
 from ..study import Run
 
 Floats = npt.NDArray[np.float32]
@@ -29,17 +29,6 @@ STEPS_TIMES = 2  # as many steps as the scale says are too few of so few flows e
 def encoder_values(taught: str = "here", **settings: Any) -> dict[str, Any]:
     """How an encoder is made: `here` by the teaching side's flows, `elsewhere` by other networks', or `never`."""
     return {"taught": taught, "settings": OURS | settings}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """Vectors of all rows, and what they cost. Times are of the processor."""
-
-    encoder: Any
-    vectors: Floats
-    parameters: Mapping[str, int]
-    pretrain_s: float
-    embed_s: float
 
 
 def encoded(bench: Bench, run: Run) -> Encoded:
@@ -80,16 +69,7 @@ def teaching_rows(material: Material) -> npt.NDArray[np.int64]:
 def _encoded(bench: Bench, run: Run) -> Encoded:
     encoder, made = encoder_of(bench, run)
     batch: FeatureBatch = bench.material(run.data).batch
-    encoder.embed(batch.take(np.arange(min(len(batch), 64))))  # what is only slow the first time
-    began = time.process_time()
-    vectors = encoder.embed(batch)
-    return Encoded(
-        encoder=encoder,
-        vectors=vectors,
-        parameters=made["parameters"],
-        pretrain_s=made["pretrain_s"],
-        embed_s=time.process_time() - began,
-    )
+    return timed_vectors(encoder, batch, made)
 
 
 def _made(bench: Bench, learns_from: str, values: Mapping[str, Any], seed: int) -> Made:

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from ...tasks.metrics import scores
 from ..bench import Bench
+from ..representations.encoders import Encoded
 from ..representations.fine_tuning import held_out_rows
 from ..representations.methods import few_of_each_are_meant, made_method
 from ..study import Run
 from .asked import Asked, Floats, Rows, asked_of, numbers_of, scored, shown_rows
-from .encoders import Encoded, encoded, teaching_rows
+from .encoders import encoded, teaching_rows
 
 SHOTS_OF_SHARES = 10**9  # a share of labels has as many of a class as there are
 

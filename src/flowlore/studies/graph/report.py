@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from ..evidence import Evidence, Result
 from ..report import Part, Report, Section, Table, Words
 from ..statistics import mean_of
-from ..tables import Value, by_shots, data_section, failed_section, number_of, paired_table, ranks_parts, title_of
+from ..tables import (
+    Value,
+    by_shots,
+    data_section,
+    failed_section,
+    framed_report,
+    number_of,
+    paired_table,
+    ranks_parts,
+    title_of,
+)
 from .arms import (
     ABLATION,
     DISTURBANCES,
@@ -50,17 +60,7 @@ def written(evidence: Evidence, question: str) -> Report:
         _costs(share),
         *failed_section(evidence),
     ]
-    return Report(
-        title="Study: graph",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (str(len(evidence.facts)), "data sets"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: graph", question, evidence, sections)
 
 
 def _protocol(evidence: Evidence) -> Section:

@@ -10,7 +10,7 @@ from ..augmentation.predictors import predictors_section
 from ..evidence import Evidence, Result
 from ..report import Part, Picture, Report, Section, Table, Words
 from ..statistics import mean_of
-from ..tables import data_section, failed_section, number_of, title_of
+from ..tables import data_section, failed_section, framed_report, number_of, title_of
 
 MACRO, VALIDATION = number_of("natural.macro_f1"), number_of("validation.macro_f1")
 DRAWN = 5  # arms, beside none
@@ -44,16 +44,7 @@ def written(evidence: Evidence, question: str) -> Report:
     for name in evidence.facts:
         sections += [_measures(evidence, name), _landing(evidence, name), _pictures(evidence, name)]
     sections += failed_section(evidence)
-    return Report(
-        title="Study: latent space",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: latent space", question, evidence, sections)
 
 
 def _measures(evidence: Evidence, name: str) -> Section:

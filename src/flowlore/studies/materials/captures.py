@@ -110,13 +110,7 @@ def devices_of(captures: Any, folders: Any, src_macs: Any) -> dict[str, str]:
 def ndpi(places: Places) -> Gathered:
     """nDPI's test captures: master protocols that occur in five captures at least, by nDPI's own verdict."""
     loaded = loaded_captures("ndpi", places)
-    results = Path(loaded.paths[0]).parent.parent / "result"
-    rows = [row for path in loaded.paths for row in verdicts(results / f"{path.name}.out", path.name)]
-    if not rows:
-        raise InputError(
-            f"studies: no verdict of nDPI is in `{results}`", hint="nDPI's tests/cfgs/default/result belongs there"
-        )
-    table = pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist(all_verdicts(loaded))
     flows = labelled_only(annotate(read(list(loaded.paths), settings=READING), table, how="five-tuple")[0])
     captures = np.array([Path(name).name for name in texts(flows, "capture")])
     labels = texts(flows, "label").astype(str)
@@ -144,7 +138,7 @@ def ndpi(places: Places) -> Gathered:
         split_by="capture: for each protocol the latest 30 % of the captures examine",
         proof=f"none of {len(np.unique(captures[keep])):,} captures is on two sides",
         features=FeatureSettings(use_names=False, payload_bytes=PAYLOAD_BYTES),
-        checksum=checksum_of([*loaded.paths, *sorted(results.glob("*.out"))]),
+        checksum=checksum_of([*loaded.paths, *sorted(verdict_folder(loaded).glob("*.out"))]),
         licence=loaded.dataset.licence,
         most_shots=MOST_SHOTS_OF_PROTOCOLS,
         notes=(*notes, "the verdict is nDPI's, made from payload and names: payload is shown, names and ports are not"),
@@ -154,6 +148,22 @@ def ndpi(places: Places) -> Gathered:
 def loaded_captures(name: str, places: Places) -> LoadedDataset:
     """The captures of a data set where they lie, as they are."""
     return load_dataset(name, Path(places.data), DatasetSettings(verify=False))
+
+
+def verdict_folder(loaded: LoadedDataset) -> Path:
+    """Where nDPI's verdicts lie beside its captures."""
+    return Path(loaded.paths[0]).parent.parent / "result"
+
+
+def all_verdicts(loaded: LoadedDataset) -> list[dict[str, Any]]:
+    """A row for each flow of every capture that nDPI has a verdict of."""
+    folder = verdict_folder(loaded)
+    rows = [row for path in loaded.paths for row in verdicts(folder / f"{path.name}.out", path.name)]
+    if not rows:
+        raise InputError(
+            f"studies: no verdict of nDPI is in `{folder}`", hint="nDPI's tests/cfgs/default/result belongs there"
+        )
+    return rows
 
 
 def verdicts(path: Path, capture: str) -> Iterator[dict[str, Any]]:

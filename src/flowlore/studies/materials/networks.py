@@ -23,10 +23,11 @@ from ...flows.table import Flows
 from ...sources.datasets.loading import load_dataset
 from ...sources.datasets.settings import DatasetSettings
 from ...sources.reading import read
+from ...tasks.classify.episodes import labelled
 from ...tasks.raw import numbers, starts_ns, texts
 from ...tasks.splits import Split, prove_disjoint, split_by_capture, split_by_time
 from ..material import Gathered, Places, checksum_of
-from .captures import devices_of, loaded_captures, verdicts
+from .captures import all_verdicts, devices_of, loaded_captures
 from .laboratory import largest_tap, run_folders
 from .tables import with_column
 
@@ -112,11 +113,11 @@ def laboratory_elsewhere(places: Places) -> Gathered:
         )
     tables = [_laboratory_flows(folder).to_arrow() for folder in others]
     flows = Flows(pa.concat_tables(tables, promote_options="default"))
-    labelled = np.flatnonzero(texts(flows, "label") != None)  # noqa: E711 - an array, element by element
+    taught = np.flatnonzero(labelled(texts(flows, "label")))
     return Gathered(
         title=f"Laboratory, {len(others)} other networks" if len(others) > 1 else "Laboratory, another network",
         flows=flows,
-        split=Split(by="run", train=labelled, validation=NOBODY, test=NOBODY),
+        split=Split(by="run", train=taught, validation=NOBODY, test=NOBODY),
         groups=texts(flows, "capture").astype(str),
         split_by="nothing: all of it teaches, without labels",
         proof="its networks are not those of any set that is asked",
@@ -124,7 +125,7 @@ def laboratory_elsewhere(places: Places) -> Gathered:
         checksum=checksum_of([path for folder in others for path in (records_of(folder), folder / "labels.csv")]),
         licence="made with this package",
         notes=(
-            _shape(flows, Split(by="run", train=labelled, validation=NOBODY, test=NOBODY)),
+            _shape(flows, Split(by="run", train=taught, validation=NOBODY, test=NOBODY)),
             f"of each run the first {MOST_FLOWS_OF_A_RUN:,} flows, as its exporter told them",
         ),
         is_network=True,
@@ -150,13 +151,7 @@ def iot_sentinel_network(places: Places) -> Gathered:
 def ndpi_network(places: Places) -> Gathered:
     """nDPI's test captures: protocols by nDPI's verdict, among all flows of the captures."""
     loaded = loaded_captures("ndpi", places)
-    results = Path(loaded.paths[0]).parent.parent / "result"
-    rows = [row for path in loaded.paths for row in verdicts(results / f"{path.name}.out", path.name)]
-    if not rows:
-        raise InputError(
-            f"studies: no verdict of nDPI is in `{results}`", hint="nDPI's tests/cfgs/default/result belongs there"
-        )
-    flows = annotate(read(list(loaded.paths)), pa.Table.from_pylist(rows), how="five-tuple")[0]
+    flows = annotate(read(list(loaded.paths)), pa.Table.from_pylist(all_verdicts(loaded)), how="five-tuple")[0]
     captures = np.array([Path(name).name for name in texts(flows, "capture")])
     labels = texts(flows, "label")
     labels[labels == "Unknown"] = None
@@ -194,8 +189,7 @@ def by_time(flows: Flows, used: Sequence[Path], licence: str, *, title: str, not
     lasts = np.nan_to_num(numbers(flows, ("duration_ns",))[:, 0]).astype(np.int64)
     split = split_by_time(start, end_ns=start + lasts, test_share=0.5)
     groups = np.where(start + lasts < start[split.test].min(), TEACHING, ASKED)
-    labelled = texts(flows, "label") != None  # noqa: E711 - an array, element by element
-    split = _of(split, labelled)
+    split = _of(split, labelled(texts(flows, "label")))
     return Gathered(
         title=title,
         flows=flows,
@@ -220,9 +214,9 @@ def by_capture(
         here = words == name
         if here.sum() < FEWEST_FLOWS or len(np.unique(captures[here])) < FEWEST_CAPTURES:
             words[here] = ""
-    labelled = words != ""
-    places = np.flatnonzero(labelled)
-    split = split_by_capture(captures[labelled], starts_ns(flows)[labelled], classes=words[labelled], test_share=0.4)
+    is_named = words != ""
+    places = np.flatnonzero(is_named)
+    split = split_by_capture(captures[is_named], starts_ns(flows)[is_named], classes=words[is_named], test_share=0.4)
     sides = {side: places[getattr(split, side)] for side in ("train", "validation", "test")}
     both = np.intersect1d(words[sides["train"]], words[sides["test"]])
     sides = {side: rows[np.isin(words[rows], both)] for side, rows in sides.items()}
@@ -241,7 +235,7 @@ def by_capture(
         licence=licence,
         notes=(
             _shape(named, made),
-            f"{int((~labelled).sum()):,} flows without a label are neighbours only",
+            f"{int((~is_named).sum()):,} flows without a label are neighbours only",
         ),
         is_network=True,
     )

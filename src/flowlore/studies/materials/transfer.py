@@ -23,7 +23,7 @@ from ...sources.reading import read
 from ...tasks.raw import texts
 from ...tasks.splits import Split
 from ..material import Gathered, Places, checksum_of
-from .captures import PAYLOAD_BYTES, READING, loaded_captures, verdicts
+from .captures import PAYLOAD_BYTES, READING, all_verdicts, loaded_captures, verdict_folder
 from .laboratory import FEWEST_FLOWS, largest_tap, run_folders
 from .tables import labelled_only, with_column
 
@@ -112,14 +112,12 @@ def laboratory_to_ndpi(places: Places) -> Gathered:
     """Learnt in all runs of the laboratory, asked about nDPI's test captures: protocols that are in both."""
     folders = _runs_of(places, "")
     loaded = loaded_captures("ndpi", places)
-    results = Path(loaded.paths[0]).parent.parent / "result"
-    rows = [row for path in loaded.paths for row in verdicts(results / f"{path.name}.out", path.name)]
-    for row in rows:
-        row["label"] = OF_VERDICT.get(row["label"])
-    known = pa.Table.from_pylist([row for row in rows if row["label"]])
+    rows = [row | {"label": OF_VERDICT[row["label"]]} for row in all_verdicts(loaded) if row["label"] in OF_VERDICT]
+    known = pa.Table.from_pylist(rows)
     if not known.num_rows:
         raise InputError(
-            f"studies: no verdict of nDPI is in `{results}`", hint="nDPI's tests/cfgs/default/result belongs there"
+            f"studies: none of nDPI's verdicts in `{verdict_folder(loaded)}` is of a protocol of the laboratory",
+            hint="get all of nDPI's test captures",
         )
     asked = labelled_only(annotate(read(list(loaded.paths), settings=READING), known, how="five-tuple")[0])
     asked = with_column(asked, "capture", [Path(str(name)).name for name in texts(asked, "capture")])

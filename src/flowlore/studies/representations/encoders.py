@@ -110,6 +110,11 @@ def _encoded(bench: Bench, run: Run, use: Mapping[str, Any]) -> Encoded:
     if use.get("only"):
         hidden = {name.partition(".")[0] for name in batch.present} - set(use["only"])
         batch = batch.without(*hidden)
+    return timed_vectors(encoder, batch, made)
+
+
+def timed_vectors(encoder: Any, batch: FeatureBatch, made: Mapping[str, Any]) -> Encoded:
+    """Vectors of a batch; `made` is what is kept of the encoder."""
     encoder.embed(batch.take(np.arange(min(len(batch), 64))))  # what is only slow the first time
     began = time.process_time()
     vectors = encoder.embed(batch)

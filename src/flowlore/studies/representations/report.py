@@ -13,6 +13,7 @@ from ..tables import (
     by_shots,
     data_section,
     failed_section,
+    framed_report,
     number_of,
     paired_table,
     ranks_parts,
@@ -65,17 +66,7 @@ def written(evidence: Evidence, question: str) -> Report:
         _costs(evidence, labelled),
         *failed_section(evidence),
     ]
-    return Report(
-        title="Study: representations",
-        lead=question,
-        numbers=(
-            (str(len(evidence.results)), "runs"),
-            (str(len(names)), "data sets"),
-            (f"{sum(one.cost['cpu_s'] for one in evidence.results) / 60:.0f} min", "of processor time"),
-            (str(len(evidence.failed)), "runs failed"),
-        ),
-        sections=tuple(section for section in sections if section.parts),
-    )
+    return framed_report("Study: representations", question, evidence, sections)
 
 
 def _protocol(evidence: Evidence) -> Section:
