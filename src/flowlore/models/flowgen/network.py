@@ -78,10 +78,11 @@ class Network(nn.Module):
     def next_logits(self, states_BTD: Tensor, tokens_BTF: Tensor) -> Tensor:
         """BTFV: of the bin of the next step; a bias by its distance from the last bin is where learning starts."""
         logits = self.next_bin(states_BTD).view(*states_BTD.shape[:2], self.features, self.bins)
-        bins = torch.arange(self.bins, device=logits.device)
-        last = tokens_BTF.clamp(max=self.bins - 1)
-        distance = bins - last[..., None] + self.bins
-        stays = self.stay[torch.arange(self.features, device=logits.device)[:, None], distance]
+        by_start = self.stay.unfold(1, self.bins, 1)  # a row of V for each place where the last bin may be
+        starts = self.bins - tokens_BTF.clamp(max=self.bins - 1)
+        places = starts + by_start.shape[1] * torch.arange(self.features, device=logits.device)
+        # An embedding: gradients of indexing add up in the order in which threads come, which no seed repeats.
+        stays = torched.embedding(places, by_start.flatten(0, 1))
         is_known = (tokens_BTF < self.bins)[..., None]
         biased: Tensor = logits + torch.where(is_known, stays, torch.zeros_like(stays))
         return biased

@@ -7,6 +7,7 @@ of that source, and its times since that source are not known.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -101,6 +102,7 @@ def link_loss(
     Wrong hosts are of the same window: half are any host of it, half one that another flow of it has on that side.
     """
     losses: list[Tensor] = []
+    flow, host = partial(flows.index_select, 0), partial(hosts.index_select, 0)
 
     def judge(relation: int, one: Tensor, right: Tensor, wrong: Tensor, is_wrong: Tensor) -> None:
         if len(one):
@@ -111,7 +113,7 @@ def link_loss(
         rows = asked.nonzero()[:, 0]
         wrong = wrong_hosts(graph, rows, side, generator)
         differs = wrong != side[rows]
-        mine, right, other = flows[rows], hosts[side[rows]], hosts[wrong]
+        mine, right, other = flow(rows), host(side[rows]), host(wrong)
         judge(2 * place, mine, right, other, differs)
         judge(2 * place + 1, mine, right, other, differs)
         chains = (graph.before_source, graph.before_target)[place]
@@ -119,18 +121,18 @@ def link_loss(
         rows = rows[counts[rows] > 0]
         before = chains.places[chains.starts[rows].long()].long()
         wrong = _earlier(rows, generator)
-        judge(4 + place, flows[rows], flows[before], flows[wrong], side[wrong] != side[rows])
+        judge(4 + place, flow(rows), flow(before), flow(wrong), side[wrong] != side[rows])
     rows = hidden.copy.nonzero()[:, 0]
     wrong = _earlier(rows, generator)
     before = graph.before_copy[rows]
-    judge(6, flows[rows], flows[before], flows[wrong], wrong != before)
+    judge(6, flow(rows), flow(before), flow(wrong), wrong != before)
     counts = torch.diff(
         graph.before_host.starts, append=graph.before_host.starts.new_tensor([len(graph.before_host.places)])
     )
     rows = (hidden.host & (counts > 0)).nonzero()[:, 0]
     before = graph.before_host.places[graph.before_host.starts[rows].long()].long()
     wrong = _any_of_window(graph.host_window, graph.host_window[before], generator)
-    judge(7, hosts[rows], hosts[before], hosts[wrong], wrong != before)
+    judge(7, host(rows), host(before), host(wrong), wrong != before)
     return torch.stack(losses).mean() if losses else flows.sum() * 0.0
 
 

@@ -94,7 +94,7 @@ class Layer(nn.Module):
                     join.near[0](mean_of(all_flows, graph.before_source)),
                     join.near[1](mean_of(all_flows, graph.before_target)),
                     flows.new_zeros(flows.shape).index_copy(
-                        0, copies, join.near[2](all_flows[graph.before_copy[copies]]).to(flows.dtype)
+                        0, copies, join.near[2](all_flows.index_select(0, graph.before_copy[copies])).to(flows.dtype)
                     ),
                 ],
             )
@@ -154,7 +154,7 @@ def mean_of(states: Tensor, bags: Bags) -> Tensor:
 
 def _taken(states: Tensor, places: Tensor) -> Tensor:
     """The state at each place; zeros beyond the last."""
-    return F.pad(states, (0, 0, 0, 1))[places]
+    return F.pad(states, (0, 0, 0, 1)).index_select(0, places)
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
