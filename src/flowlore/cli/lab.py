@@ -39,11 +39,16 @@ def run(
     from ..lab.scenario import read_scenario
     from .text import print_json, printable
 
+    signals = (signal.SIGINT, signal.SIGTERM)
+
     def end(number: int, frame: object) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)  # what is built is taken away first
+        print("ending: everything is taken away …", file=sys.stderr, flush=True)
         raise KeyboardInterrupt
 
     chosen = read_scenario(scenario)
-    before = signal.signal(signal.SIGTERM, end)
+    before = [signal.signal(one, end) for one in signals]
     try:
         report = run_scenario(
             chosen,
@@ -53,7 +58,8 @@ def run(
             tell=lambda words: None if json else print(f"{words} …", file=sys.stderr, flush=True),
         )
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
     if json:
         print_json(vars(report))
     else:
@@ -123,7 +129,8 @@ def clean(
     if json:
         print_json({"removed": gone})
     else:
-        print(f"{len(gone)} namespaces taken away")
+        spaces = sum(not name.startswith("/") for name in gone)
+        print(f"{spaces} namespaces and {len(gone) - spaces} folders taken away")
 
 
 def verify(

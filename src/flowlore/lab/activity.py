@@ -75,6 +75,7 @@ class Service(Protocol):
     needs: tuple[Program, ...]
     offers: str  # the name by which activities ask for it; its own where empty
     application: str  # of connections that it opens itself; its name where empty
+    options: tuple[str, ...]  # that it reads; see `options.py`
 
     def run(self, scene: Scene) -> None:
         """Serve until the process is told to end."""
@@ -88,6 +89,7 @@ class Activity(Protocol):
     kind: Kind
     uses: tuple[str, ...]  # services; one of each must be in the scene
     needs: tuple[Program, ...]
+    options: tuple[str, ...]
 
     def act(self, scene: Scene, rng: Random, bounds: Bounds) -> None:
         """Do it within `bounds`; what goes wrong in the network is part of life and not an error."""

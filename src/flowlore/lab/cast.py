@@ -6,6 +6,8 @@ from typing import Any
 
 from ..errors import SettingError, UnknownName
 from .activity import Program
+from .nodes import nodes_of
+from .options import TARGET, check_options, check_target
 from .performer import made
 from .scenario import Option, Plan, Scenario
 
@@ -76,12 +78,6 @@ class Cast:
                     )
         taken: dict[tuple[str, str, int], str] = {}
         for part in self.services:
-            given = part.options.get("port", part.role.port)
-            if not isinstance(given, int) or not 0 < given < 65_536:
-                raise SettingError(
-                    f"lab: {self.scenario.place}: [hosts.{part.host}.options]: `port` is {given!r}",
-                    hint="a number from 1 to 65535",
-                )
             key = (part.host, part.role.transport, part.port)
             if key in taken:
                 raise SettingError(
@@ -114,9 +110,16 @@ def cast_of(scenario: Scenario) -> Cast:
                     instance=f"{host}.{name}",
                 )
             )
+        its_roles = [part.role for part in services if part.host == host]
+        check_options(scenario.options[host], its_roles, f"{scenario.place}: [hosts.{host}.options]")
+    addresses = {one for node in nodes_of(scenario).values() for one in node.all_addresses}
     parts = []
     for number, (plan, options) in enumerate(zip(scenario.timetable, scenario.timetable_options, strict=True), 1):
-        role = _role(plan.activity, f"{scenario.place}: [[activities]] {number}", is_service=False)
+        where = f"{scenario.place}: [[activities]] {number}"
+        role = _role(plan.activity, where, is_service=False)
+        check_options(options, [role], where)
+        if TARGET in options:
+            check_target(options[TARGET], addresses, where)
         for host in scenario.matching(plan.hosts):
             instance = f"{host}.{plan.activity}.{number}"
             parts.append(Part(host=host, name=plan.activity, role=role, plan=plan, options=options, instance=instance))

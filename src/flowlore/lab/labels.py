@@ -10,7 +10,6 @@ from pathlib import Path
 from .truth import ICMP, ICMPV6, Ends, Opened
 
 BACKGROUND = "background"
-_EARLIER_NS = 3_600_000_000_000  # the kernel's word comes late where the machine is busy; nobody was there before
 _SOON_NS = 30_000_000_000  # the kernel forgets a connection that nobody answers after this
 _LARGEST_PROTOCOL = 255  # of IP; what is above is no flow
 _PORTLESS = (ICMP, ICMPV6)
@@ -83,8 +82,11 @@ def connections_of(opened: Iterable[Opened], doings: Mapping[int, Doing]) -> lis
     return sorted([*found, *_translated(translations, found)], key=lambda one: one.time_ns)
 
 
-def write_labels(path: Path, connections: Iterable[Connection], end_ns: int) -> int:
-    """A row for each 5-tuple and time in which it has one label; gives how many. ICMP has no ports in it."""
+def write_labels(path: Path, connections: Iterable[Connection], start_ns: int, end_ns: int) -> int:
+    """A row for each 5-tuple and time in which it has one label; gives how many. ICMP has no ports in it.
+
+    All rows together span the time of the run and no more, so that runs can be put together.
+    """
     by_ends: dict[Ends, list[Connection]] = defaultdict(list)
     for connection in connections:
         ends = connection.ends
@@ -100,28 +102,34 @@ def write_labels(path: Path, connections: Iterable[Connection], end_ns: int) -> 
         for ends, opened in by_ends.items():
             portless = ends.protocol in _PORTLESS
             ports = ("", "") if portless else (ends.src_port, ends.dst_port)
-            for first_ns, last_ns, label in _times(opened, end_ns):
+            for first_ns, last_ns, label in _times(opened, start_ns, end_ns):
                 times = (_text(first_ns), _text(last_ns))
                 writer.writerow([ends.src_ip, ends.dst_ip, *ports, ends.protocol, *times, label, "lab"])
                 rows += 1
         for protocol in (ICMP, ICMPV6, 2):  # neighbour discovery, group membership: nobody's in particular
-            writer.writerow(["", "", "", "", protocol, "", "", BACKGROUND, "lab"])
+            writer.writerow(["", "", "", "", protocol, _text(start_ns), _text(end_ns), BACKGROUND, "lab"])
             rows += 1
     return rows
 
 
-def _times(opened: list[Connection], end_ns: int) -> list[tuple[int, int, str]]:
-    """(first, last, label) of one 5-tuple, without gaps: flows are cut by time-outs that connections do not know."""
+def _times(opened: list[Connection], start_ns: int, end_ns: int) -> list[tuple[int, int, str]]:
+    """(first, last, label) of one 5-tuple, without gaps: flows are cut by time-outs that connections do not know.
+
+    The first goes back to the start, since the kernel's word comes late where the machine is busy; where the label
+    changes, halfway between the two connections.
+    """
     spans: list[tuple[int, int, str]] = []
+    began_ns = 0
     for connection in sorted(opened, key=lambda one: one.time_ns):
         if spans and spans[-1][2] == connection.label:
             continue
-        first = connection.time_ns - _EARLIER_NS
+        first_ns = min(start_ns, connection.time_ns)
         if spans:
             before = spans.pop()
-            first = max(first, (before[0] + _EARLIER_NS + connection.time_ns) // 2)
-            spans.append((before[0], first - 1000, before[2]))
-        spans.append((first, end_ns, connection.label))
+            first_ns = (began_ns + connection.time_ns) // 2
+            spans.append((before[0], first_ns - 1000, before[2]))
+        began_ns = connection.time_ns
+        spans.append((first_ns, end_ns, connection.label))
     return spans
 
 

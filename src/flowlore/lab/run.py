@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class RunReport:
     left_out: list[str] = field(default_factory=list)  # roles whose programs are missing
     unmet: list[str] = field(default_factory=list)  # of links and exports
     failed: dict[str, int] = field(default_factory=dict)  # actions that failed, by activity
+    reasons: dict[str, str] = field(default_factory=dict)  # of the first that failed, by activity
     cpu_s: dict[str, float] = field(default_factory=dict)  # of clients and their programs, by activity
 
     def lines(self) -> list[tuple[str, str]]:
@@ -63,6 +65,7 @@ class RunReport:
         for name, counts in (("truth lost", self.unheard), ("failed", self.failed)):
             if counts:
                 shown.append((name, ", ".join(f"{what} {count:,}" for what, count in counts.items())))
+        shown += [("", f"{what}: {reason}") for what, reason in self.reasons.items()]
         for name, words in (("left out", self.left_out), ("not done", self.unmet)):
             if words:
                 shown.append((name, "; ".join(words)))
@@ -134,6 +137,7 @@ class _Stage:
         resolvers = [place for place in self.places if place.service == "dns"]
         self.world.set_resolver(tuple(address for place in resolvers[:1] for address in place.addresses[:1]))
         witness = Witness()
+        start_ns = time.time_ns()
         with contextlib.ExitStack() as ending:
             ending.callback(witness.stop)
             ending.callback(self.captures.kill)
@@ -170,7 +174,7 @@ class _Stage:
         episodes = episodes_of(actions, connections)
         with (self.out / "episodes.jsonl").open("w") as file:
             file.writelines(json.dumps(one.as_dict()) + "\n" for one in episodes)
-        rows = write_labels(self.out / "labels.csv", connections, time.time_ns() + 3_600_000_000_000)
+        rows = write_labels(self.out / "labels.csv", connections, start_ns, time.time_ns())
         by_label = Counter(one.label for one in connections if one.translated_from is None)
         return RunReport(
             folder=str(output),
@@ -181,6 +185,7 @@ class _Stage:
             dropped={name: one["dropped"] for name, one in counts.items()},
             unheard={name: count for name, count in witness.lost.items() if count},
             failed=failed,
+            reasons={one["activity"]: one["error"] for one in reversed(actions) if one["error"]},
             cpu_s=cpu_s,
             actions=len(actions),
             episodes=len(episodes),
@@ -365,15 +370,25 @@ def _somebody(host: str) -> Doing:
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        raise OutputError(f"lab: `{output}` exists already", hint="`--overwrite` replaces it")
     if output.exists() and not (output / "run.json").is_file():
         raise OutputError(
-            f"lab: `{output}` is not the folder of a run, and is not replaced", hint="choose another name"
+            f"lab: `{output}` is there already, and is not the folder of a run", hint="choose another name"
         )
+    if output.exists() and not overwrite:
+        raise OutputError(f"lab: `{output}` exists already", hint="`--overwrite` replaces it")
     parent = output.resolve().parent
     if not parent.is_dir():
-        raise OutputError(f"lab: there is no folder `{parent}`", hint=f"mkdir -p {parent}")
+        is_there = next(one for one in (parent, *parent.parents) if one.exists())
+        raise OutputError(
+            f"lab: there is no folder `{parent}`",
+            hint=f"mkdir -p {parent}" if is_there.is_dir() else f"`{is_there}` is a file: choose another name",
+        )
+    try:
+        Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=parent)).rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"lab: nothing can be written in `{parent}`: {error.strerror or error}", hint="choose another folder"
+        ) from None
     if shutil.disk_usage(parent).free < _LEAST_FREE_BYTES:
         raise OutputError(f"lab: less than 256 MiB are free in `{parent}`", hint="choose another disk")
 

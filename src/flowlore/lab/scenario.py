@@ -296,6 +296,11 @@ def _check(scenario: Scenario) -> None:
                 f"lab: {scenario.place}: {where}: there is no {kind} `{name}`",
                 hint=nearest_name_hint(name, list(known)) or f"known: {', '.join(known) or 'none'}",
             )
+    for name in scenario.routers:
+        if name in scenario.hosts:
+            raise SettingError(
+                f"lab: {scenario.place}: `{name}` is both a router and a host", hint="rename one of them"
+            )
     for name, network in scenario.networks.items():
         _check_prefixes(f"{scenario.place}: [networks.{name}]", network)
     for number, plan in enumerate(scenario.timetable, 1):

@@ -1,6 +1,7 @@
 """The namespaces of a run, their interfaces, addresses and routes; and what is left of runs that were killed."""
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -9,37 +10,21 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from ..errors import FlowloreError
+from ..errors import FlowloreError, OutputError
 from ..settings import settings_values
 from .links import Wire, lay_wire, needs_relay, unmet
 from .machine import NETNS, Abilities, inside, probe, run, run_quietly
-from .scenario import Network, Scenario
+from .nodes import Node, nodes_of, prefixes_of
+from .scenario import Scenario
 
 PREFIX = "flowlore-lab-"  # of every namespace and file that we make outside of OUT
 STATE = Path("/run/flowlore-lab")
 SWITCH = "switch"
 _ETC = Path("/etc/netns")
 _TRIES = 10
-_FIRST_HOST = 10  # the routers of a network have the addresses below
 _QUIET_SWITCH = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
-
-
-@dataclass(kw_only=True)
-class Node:
-    """A host or a router: its interfaces by network, and the addresses on them."""
-
-    name: str
-    networks: dict[str, str] = field(default_factory=dict)  # network → interface
-    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # network → addresses, IPv4 first
-
-    @property
-    def all_addresses(self) -> tuple[str, ...]:
-        return tuple(address for addresses in self.addresses.values() for address in addresses)
 
 
 class World:
@@ -48,7 +33,7 @@ class World:
     def __init__(self, scenario: Scenario, work: Path) -> None:
         self.scenario = scenario
         self.run_id = f"{os.getpid():x}"
-        self.nodes = _nodes(scenario)
+        self.nodes = nodes_of(scenario)
         self.abilities = Abilities()
         self.wires: list[Wire] = []
         self.unmet: set[str] = set()  # what of the links this machine cannot do
@@ -71,6 +56,7 @@ class World:
             claim(self.run_id, self.work)
             self._start_keeper()
             self.work.mkdir(parents=True)
+            self._check_alone()
             self._build()
         except BaseException:
             self._take_away()
@@ -90,6 +76,18 @@ class World:
         if self.keeper is not None and self.keeper.stdin is not None:
             self.keeper.stdin.close()
             self.keeper.wait()
+
+    def _check_alone(self) -> None:
+        """Of two runs with one output, the later one ends at once and not when both are done."""
+        stem = self.work.name.removesuffix(self.run_id)
+        output = stem[1:].removesuffix(f".{PREFIX}")
+        for path in self.work.parent.glob(f"{glob.escape(stem)}*"):
+            run_id = path.name.removeprefix(stem)
+            if run_id != self.run_id and _is_alive(run_id):
+                raise OutputError(
+                    f"lab: another run (process {int(run_id, 16)}) is making `{output}`",
+                    hint="choose another name, or wait for it",
+                )
 
     def _start_keeper(self) -> None:
         """It outlives us, and whatever is sent to our terminal or our group."""
@@ -173,7 +171,7 @@ class World:
     def _address_node(self, node: Node) -> None:
         lines = ["link set lo up"]
         for network, interface in node.networks.items():
-            prefixes = _prefixes(self.scenario.networks[network])
+            prefixes = prefixes_of(self.scenario.networks[network])
             lines.append(f"link set {interface} up")
             for address, prefix in zip(node.addresses[network], prefixes, strict=True):
                 lines.append(f"address add {address}/{prefix.prefixlen} dev {interface}")
@@ -201,7 +199,7 @@ class World:
         for target, hops in self._ways(node).items():
             router, by, behind_nat = hops
             gateways = self.nodes[router].addresses[by]
-            prefixes = _prefixes(self.scenario.networks[target])
+            prefixes = prefixes_of(self.scenario.networks[target])
             for prefix in prefixes:
                 via = next((one for one in gateways if (":" in one) == (prefix.version == 6)), None)
                 if via is not None and not (behind_nat and prefix.version == 4):
@@ -352,36 +350,3 @@ def _start_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
-
-
-def _nodes(scenario: Scenario) -> dict[str, Node]:
-    nodes = {name: Node(name=name) for name in [*scenario.routers, *scenario.hosts]}
-    taken = dict.fromkeys(scenario.networks, 0)
-    for name, router in scenario.routers.items():
-        for number, network in enumerate(router.networks):
-            taken[network] += 1
-            _settle(nodes[name], network, f"eth{number}", taken[network], scenario.networks[network])
-    taken = dict.fromkeys(scenario.networks, _FIRST_HOST - 1)
-    for name, host in scenario.hosts.items():
-        taken[host.network] += 1
-        _settle(nodes[name], host.network, "eth0", taken[host.network], scenario.networks[host.network])
-    return nodes
-
-
-def _settle(node: Node, network: str, interface: str, number: int, prefixes: Network) -> None:
-    node.networks[network] = interface
-    addresses = []
-    for prefix in _prefixes(prefixes):
-        if number >= prefix.num_addresses - 1:
-            raise FlowloreError(
-                f"lab: network `{network}` has no address left for `{node.name}` in {prefix}",
-                hint="a shorter prefix, or fewer hosts",
-            )
-        addresses.append(str(prefix[number]))
-    node.addresses[network] = tuple(addresses)
-
-
-def _prefixes(network: Network) -> Iterator[IPv4Network | IPv6Network]:
-    for prefix in (network.ipv4, network.ipv6):
-        if prefix is not None:
-            yield ip_network(prefix)

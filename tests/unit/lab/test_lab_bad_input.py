@@ -1,5 +1,7 @@
 """What a person or a machine can get wrong: one clear line with the fix, exit 2, and nothing left behind."""
 
+import json
+import re
 import subprocess
 from collections import namedtuple
 from pathlib import Path
@@ -8,7 +10,11 @@ import pytest
 from tiny_laboratory import SCENARIO, namespaces_are_missing, spaces
 
 from flowlore.cli import run as flowlore
+from flowlore.errors import SettingError
 from flowlore.lab.activity import Program, commands_for
+from flowlore.lab.cast import cast_of
+from flowlore.lab.scenario import read_scenario
+from flowlore.lab.world import PREFIX, STATE, claim, take_away
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -123,6 +129,81 @@ def test_wrong_scenarios(
     scenario.write_text(SCENARIO.replace(old, new))
     said = refusal(scenario, scenario.parent / "out", capsys)
     assert problem in said and hint in said
+
+
+SCANS = "packets_per_s = 50\npackets = 60"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "hint"),
+    [
+        (SCANS, f"{SCANS}\noptions = {{ prots = 9 }}", "2: `scan-ports` has no option `prots`", "mean `ports`?"),
+        (SCANS, f"{SCANS}\noptions = {{ visits = 9 }}", "no option `visits`", "known here: pause_s, ports, target"),
+        (SCANS, f"{SCANS}\noptions = {{ ports = -9 }}", "option `ports` is -9", "a whole number from 1 to 1,000,000"),
+        (SCANS, f"{SCANS}\noptions = {{ ports = 1.5 }}", "option `ports` is 1.5", "a whole number"),
+        (SCANS, f"{SCANS}\noptions = {{ pause_s = 'no' }}", "option `pause_s` is 'no'", "a number from 0 to"),
+        (SCANS, f"{SCANS}\noptions = {{ pause_s = true }}", "option `pause_s` is True", "a number from 0 to"),
+        (SCANS, f"{SCANS}\noptions = {{ target = 9 }}", "option `target` is 9", '"@NAME"'),
+        (SCANS, f"{SCANS}\noptions = {{ target = '9.9.9.9' }}", "9.9.9.9 is nobody's in this scenario", "`@NAME`"),
+        (SCANS, f"{SCANS}\noptions = {{ target = 'names' }}", "`names` is no address", "`@NAME` means a host"),
+        ('["dns"]', '["dns"]\noptions = { prot = 5300 }', "`dns` has no option `prot`", "did you mean `port`?"),
+        ('["dns"]', '["dns"]\noptions = { port = 0 }', "option `port` is 0", "from 1 to 65,535"),
+        ('"192.0.2.0/24"', '"192.0.2.0/31"', "[networks.outside] has no address left for `gate`", "shorter prefix"),
+        ("[hosts.names]", "[hosts.gate]", "`gate` is both a router and a host", "rename"),
+    ],
+)
+@pytest.mark.usefixtures("anyone")
+def test_wrong_options_and_addresses(
+    scenario: Path, capsys: pytest.CaptureFixture, old: str, new: str, problem: str, hint: str
+) -> None:
+    assert old in SCENARIO
+    scenario.write_text(SCENARIO.replace(old, new))
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert problem in said and hint in said
+    with pytest.raises(SettingError, match=re.escape(problem)):
+        cast_of(read_scenario(scenario))  # `lab check` says it too
+
+
+@pytest.mark.usefixtures("anyone")
+def test_outputs_that_cannot_be(scenario: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = scenario.parent
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+    (folder / "file").touch()
+    for out, problem, hint in (
+        ("notes", "is there already, and is not the folder of a run", "choose another name"),
+        ("file", "is there already, and is not the folder of a run", "choose another name"),
+        ("file/out", "there is no folder", "is a file: choose another name"),
+        ("none/out", "there is no folder", "mkdir -p"),
+    ):
+        assert flowlore(["lab", "run", str(scenario), "-o", str(folder / out)]) == 2
+        said = capsys.readouterr().err
+        assert problem in said and hint in said and "Traceback" not in said
+    if Path("/proc/self").exists():
+        assert "nothing can be written in `/proc`" in refusal(scenario, Path("/proc/out"), capsys)
+
+
+@pytest.mark.needs_root
+def test_a_second_run_with_the_same_output(scenario: Path, capsys: pytest.CaptureFixture) -> None:
+    reason = namespaces_are_missing()
+    if reason is not None:
+        pytest.skip(reason)
+    out = scenario.parent / "out"
+    other = subprocess.Popen(["sleep", "60"])
+    run_id = f"{other.pid:x}"
+    try:
+        (scenario.parent / f".out.{PREFIX}{run_id}").mkdir()
+        claim(run_id, scenario.parent / f".out.{PREFIX}{run_id}")
+        state = STATE / run_id / "state.json"
+        of_other = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        state.write_text(json.dumps({**json.loads(state.read_text()), "pid": other.pid, "started": of_other}))
+        said = refusal(scenario, out, capsys)
+        assert f"another run (process {other.pid}) is making `out`" in said and "choose another name" in said
+        assert spaces() == set()
+    finally:
+        other.kill()
+        other.wait()
+        take_away(run_id)
 
 
 @pytest.mark.needs_root

@@ -40,7 +40,7 @@ def test_what_is_named_is_changed(tmp_path: Path) -> None:
     assert read.hosts["names"].network == "lan"
     assert [plan.activity for plan in read.timetable] == ["ask-nslookup", "ask-dns"]
     assert read.timetable[0].every_s == 5.0
-    assert read.timetable_options == ({"hurry": True, "pause_factor": 0.1}, {})
+    assert read.timetable_options == ({"pause_factor": 0.1}, {})
 
 
 def test_the_base_stays_as_it_is() -> None:

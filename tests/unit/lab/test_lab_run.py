@@ -50,7 +50,7 @@ def test_every_flow_has_a_label(scenario: Path, tmp_path: Path, capsys: pytest.C
 def test_an_output_that_exists_stays(scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "out").mkdir()
     assert flowlore(["lab", "run", str(scenario), "-o", str(tmp_path / "out")]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
     assert flowlore(["lab", "run", str(scenario), "-o", str(tmp_path / "out"), "--overwrite"]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
 

@@ -73,7 +73,7 @@ def test_rules_name_every_device() -> None:
 def test_what_is_no_flow_has_no_row(tmp_path: Path) -> None:
     connections = connections_of([Opened(SECOND, "desk", Ends("10.0.0.1", "10.0.0.2", 0, 0, ARP), 2)], DOINGS)
     assert [one.label for one in connections] == ["scan"]
-    write_labels(tmp_path / "labels.csv", connections, 9 * SECOND)
+    write_labels(tmp_path / "labels.csv", connections, 0, 9 * SECOND)
     assert str(ARP) not in (tmp_path / "labels.csv").read_text()
 
 
@@ -116,13 +116,24 @@ def test_both_faces_of_a_translated_connection_have_its_label() -> None:
 def test_labels_have_no_gap_and_no_overlap(tmp_path: Path) -> None:
     opened = [Opened(10 * SECOND, "desk", ENDS, 1), Opened(12 * SECOND, "desk", ENDS, 1)]
     opened += [Opened(20 * SECOND, "desk", ENDS, 2), Opened(1, "desk", Ends("fe80::1", "ff02::1", 0, 0, 58), None)]
-    write_labels(tmp_path / "labels.csv", connections_of(opened, DOINGS), 100 * SECOND)
+    write_labels(tmp_path / "labels.csv", connections_of(opened, DOINGS), 0, 100 * SECOND)
     with (tmp_path / "labels.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["src_port"] == "40000"]
     assert [(row["label"], row["from"][-13:-1], row["to"][-13:-1]) for row in rows] == [
-        ("web", "10.000000000", "14.999999000"),
+        ("web", "00.000000000", "14.999999000"),
         ("scan", "15.000000000", "40.000000000"),
     ]
+
+
+def test_labels_of_runs_that_follow_each_other_do_not_clash(tmp_path: Path) -> None:
+    asked = [Opened(10 * SECOND, "desk", ENDS, 1)]
+    scanned = [Opened(110 * SECOND, "desk", ENDS, 2)]
+    write_labels(tmp_path / "first.csv", connections_of(asked, DOINGS), 5 * SECOND, 100 * SECOND)
+    write_labels(tmp_path / "second.csv", connections_of(scanned, DOINGS), 105 * SECOND, 200 * SECOND)
+    with (tmp_path / "first.csv").open() as first, (tmp_path / "second.csv").open() as second:
+        ends = [row["to"] for row in csv.DictReader(first)]
+        begins = [row["from"] for row in csv.DictReader(second)]
+    assert all(ends) and all(begins) and max(ends) < min(begins)
 
 
 def test_what_nobody_opened_is_background(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ services = ["dns"]
 activity = "ask-dns"
 hosts = ["desk-*"]
 [activities.options]
-hurry = true
+pause_factor = 0.5
 """
 
 
@@ -39,7 +39,7 @@ def test_hosts_are_counted() -> None:
     read = scenario()
     assert list(read.hosts) == ["desk-1", "desk-2", "names"]
     assert read.matching(("desk-*",)) == ["desk-1", "desk-2"]
-    assert read.timetable_options == ({"hurry": True},)
+    assert read.timetable_options == ({"pause_factor": 0.5},)
 
 
 def test_equal_scenarios_have_equal_values() -> None:
@@ -58,8 +58,13 @@ def test_equal_scenarios_have_equal_values() -> None:
         ("10.1.0.0/24", "8.8.8.0/24", "`8.8.8.0/24` belongs to somebody", "10.0.0.0/8"),
         ("10.1.0.0/24", "10.1.0.1/24", "has host bits set", ""),
         ("seed = 3", "sead = 3", "unknown name `sead`", "did you mean `seed`?"),
-        ("hurry = true", 'target = "@nmaes"', "[[activities]] 1: no host is called `nmaes`", "did you mean `names`?"),
-        ("hurry = true", 'target = "@names @dsk-*"', "[[activities]] 1: no host is called `dsk-*`", ""),
+        (
+            "pause_factor = 0.5",
+            'target = "@nmaes"',
+            "[[activities]] 1: no host is called `nmaes`",
+            "did you mean `names`?",
+        ),
+        ("pause_factor = 0.5", 'target = "@names @dsk-*"', "[[activities]] 1: no host is called `dsk-*`", ""),
         ("[[activities]]", '[exports.x]\ncapture = "lan"\n[[activities]]', "there is no capture `lan`", "known: none"),
         ("[[activities]]", '[exports.x]\nversion = "8"\n[[activities]]', "[exports.x]: ", ""),
         ("[hosts.names]", '[hosts."a b"]', "is no name that a machine can have", "up to 20"),

@@ -169,6 +169,12 @@ SIP = PeerService(name="sip", port=5060, serve=_serve_calls, transport="udp")
 GAME = PeerService(name="game", port=27015, serve=_serve_game, transport="udp")
 CHAT = PeerService(name="chat", port=5222, serve=_serve_chat)
 
-CALL = Habit(name="call-somebody", application="voice", steps=_call, uses=("sip",))
-PLAY = Habit(name="play-game", application="game", steps=_play, uses=("game",))
-TALK = Habit(name="chat-with-others", application="chat", steps=_chat, uses=("chat",))
+CALL = Habit(name="call-somebody", application="voice", steps=_call, uses=("sip",), options=("frames", "ipv6_share"))
+PLAY = Habit(name="play-game", application="game", steps=_play, uses=("game",), options=("ipv6_share", "moves"))
+TALK = Habit(
+    name="chat-with-others",
+    application="chat",
+    steps=_chat,
+    uses=("chat",),
+    options=("ipv6_share", "lines", "pause_factor"),
+)

@@ -62,4 +62,11 @@ def _ask(scene: Scene, rng: Random, budget: Budget) -> None:
 
 
 LDAP = ProgramService(name="ldap", port=389, command=_serve, needs=(SLAPD,))
-ASK_DIRECTORY = Habit(name="ask-directory", application="ldap", steps=_ask, uses=("ldap",), needs=(LDAPSEARCH,))
+ASK_DIRECTORY = Habit(
+    name="ask-directory",
+    application="ldap",
+    steps=_ask,
+    uses=("ldap",),
+    needs=(LDAPSEARCH,),
+    options=("ipv6_share", "pause_factor", "questions"),
+)

@@ -51,4 +51,11 @@ def _make_films(folder: Path) -> None:
         (folder / ".films").rename(folder / "films")
 
 
-WATCH_HLS = Habit(name="watch-hls", application="video", steps=_watch, uses=("web-secure",), needs=(FFMPEG, OPENSSL))
+WATCH_HLS = Habit(
+    name="watch-hls",
+    application="video",
+    steps=_watch,
+    uses=("web-secure",),
+    needs=(FFMPEG, OPENSSL),
+    options=("films", "ipv6_share", "pause_factor"),
+)

@@ -175,11 +175,51 @@ def _source_towards(target: str) -> str:
         return str(asked.getsockname()[0])
 
 
-FLOOD_SYN = Habit(name="flood-syn", application="syn-flood", kind="misbehaviour", steps=_flood_syn, uses=())
-FLOOD_UDP = Habit(name="flood-udp", application="udp-flood", kind="misbehaviour", steps=_flood_udp, uses=())
-FLOOD_ICMP = Habit(name="flood-icmp", application="icmp-flood", kind="misbehaviour", steps=_flood_icmp, uses=())
-FLOOD_HTTP = Habit(
-    name="flood-http", application="http-flood", kind="misbehaviour", steps=_flood_http, uses=("web-plain",)
+FLOOD_SYN = Habit(
+    name="flood-syn",
+    application="syn-flood",
+    kind="misbehaviour",
+    steps=_flood_syn,
+    uses=(),
+    options=("count", "pause_s", "port_asked", "ramp_s", "target"),
 )
-FLOOD_DNS = Habit(name="flood-dns", application="dns-flood", kind="misbehaviour", steps=_flood_dns, uses=("dns",))
-REFLECT = Habit(name="reflect-answers", application="reflection", kind="misbehaviour", steps=_reflect, uses=())
+FLOOD_UDP = Habit(
+    name="flood-udp",
+    application="udp-flood",
+    kind="misbehaviour",
+    steps=_flood_udp,
+    uses=(),
+    options=("count", "pause_s", "ramp_s", "target"),
+)
+FLOOD_ICMP = Habit(
+    name="flood-icmp",
+    application="icmp-flood",
+    kind="misbehaviour",
+    steps=_flood_icmp,
+    uses=(),
+    options=("count", "pause_s", "ramp_s", "target"),
+)
+FLOOD_HTTP = Habit(
+    name="flood-http",
+    application="http-flood",
+    kind="misbehaviour",
+    steps=_flood_http,
+    uses=("web-plain",),
+    options=("count", "ipv6_share", "pause_s", "ramp_s"),
+)
+FLOOD_DNS = Habit(
+    name="flood-dns",
+    application="dns-flood",
+    kind="misbehaviour",
+    steps=_flood_dns,
+    uses=("dns",),
+    options=("count", "ipv6_share", "pause_s", "ramp_s"),
+)
+REFLECT = Habit(
+    name="reflect-answers",
+    application="reflection",
+    kind="misbehaviour",
+    steps=_reflect,
+    uses=(),
+    options=("count", "pause_s", "port_asked", "ramp_s", "source_port", "target"),
+)

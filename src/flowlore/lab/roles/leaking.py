@@ -103,9 +103,22 @@ def _rest(scene: Scene, rng: Random, budget: Budget) -> None:
         budget.pause(rng.expovariate(1 / mean))
 
 
-TUNNEL_DNS = Habit(name="tunnel-dns", application="dns-tunnel", kind="misbehaviour", steps=_tunnel_dns, uses=("dns",))
+TUNNEL_DNS = Habit(
+    name="tunnel-dns",
+    application="dns-tunnel",
+    kind="misbehaviour",
+    steps=_tunnel_dns,
+    uses=("dns",),
+    options=("ipv6_share", "pause_s", "questions"),
+)
 CHECK_IN = Habit(
-    name="check-in", application="beacon", kind="misbehaviour", steps=_check_in, uses=("web-plain",), needs=(OPENSSL,)
+    name="check-in",
+    application="beacon",
+    kind="misbehaviour",
+    steps=_check_in,
+    uses=("web-plain",),
+    needs=(OPENSSL,),
+    options=("check_ins", "ipv6_share", "jitter", "period_s"),
 )
 LEAK_WEB = Habit(
     name="leak-web",
@@ -114,8 +127,22 @@ LEAK_WEB = Habit(
     steps=_leak_web,
     uses=("web-plain",),
     needs=(CURL, OPENSSL),
+    options=("ipv6_share", "pause_s", "piece_bytes", "pieces"),
 )
-LEAK_FTP = Habit(name="leak-ftp", application="bulk-upload", kind="misbehaviour", steps=_leak_ftp, uses=("ftp",))
+LEAK_FTP = Habit(
+    name="leak-ftp",
+    application="bulk-upload",
+    kind="misbehaviour",
+    steps=_leak_ftp,
+    uses=("ftp",),
+    options=("ipv6_share", "pause_s", "piece_bytes", "pieces"),
+)
 LEAK_SSH = Habit(
-    name="leak-ssh", application="bulk-upload", kind="misbehaviour", steps=_leak_ssh, uses=("ssh",), needs=(SSH,)
+    name="leak-ssh",
+    application="bulk-upload",
+    kind="misbehaviour",
+    steps=_leak_ssh,
+    uses=("ssh",),
+    needs=(SSH,),
+    options=("ipv6_share", "pause_s", "piece_bytes", "pieces"),
 )

@@ -116,5 +116,9 @@ SMTP = ProgramService(
 IMAP = ProgramService(
     name="imap", port=143, command=_serve_imap, needs=(Program(name="dovecot", package="dovecot-imapd"),)
 )
-SEND_MAIL = Habit(name="send-mail", application="smtp", steps=_send, uses=("smtp",))
-READ_MAIL = Habit(name="read-mail", application="imap", steps=_read, uses=("imap",))
+SEND_MAIL = Habit(
+    name="send-mail", application="smtp", steps=_send, uses=("smtp",), options=("ipv6_share", "letters", "pause_factor")
+)
+READ_MAIL = Habit(
+    name="read-mail", application="imap", steps=_read, uses=("imap",), options=("ipv6_share", "letters", "pause_factor")
+)

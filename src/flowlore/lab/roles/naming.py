@@ -147,8 +147,27 @@ DNS_TLS = ProgramService(name="dns-tls", port=853, command=_serve_dot, needs=(DN
 DNS_HTTPS = ProgramService(name="dns-https", port=443, command=_serve_doh, needs=(DNSDIST, OPENSSL))
 DNS_WIDE = PeerService(name="dns-wide", port=53, serve=_serve_wide, transport="udp")
 
-ASK_DNS = Habit(name="ask-dns", application="dns", steps=_ask_dig, uses=("dns",), needs=(DIG,))
-ASK_DNS_TLS = Habit(name="ask-dns-tls", application="dns-tls", steps=_ask_tls, uses=("dns-tls",), needs=(OPENSSL,))
+ASK_DNS = Habit(
+    name="ask-dns",
+    application="dns",
+    steps=_ask_dig,
+    uses=("dns",),
+    needs=(DIG,),
+    options=("ipv6_share", "pause_factor", "questions"),
+)
+ASK_DNS_TLS = Habit(
+    name="ask-dns-tls",
+    application="dns-tls",
+    steps=_ask_tls,
+    uses=("dns-tls",),
+    needs=(OPENSSL,),
+    options=("ipv6_share", "pause_factor", "questions"),
+)
 ASK_DNS_HTTPS = Habit(
-    name="ask-dns-https", application="dns-https", steps=_ask_https, uses=("dns-https",), needs=(CURL, OPENSSL)
+    name="ask-dns-https",
+    application="dns-https",
+    steps=_ask_https,
+    uses=("dns-https",),
+    needs=(CURL, OPENSSL),
+    options=("ipv6_share", "pause_factor", "rounds"),
 )

@@ -219,10 +219,43 @@ DNS_UNBOUND = ProgramService(
     offers="dns",
     application="dns",
 )
-ASK_NSLOOKUP = Habit(name="ask-nslookup", application="dns", steps=_ask_nslookup, uses=("dns",), needs=(NSLOOKUP,))
-FETCH_FTP_CURL = Habit(name="fetch-ftp-curl", application="ftp", steps=_fetch_ftp, uses=("ftp",), needs=(CURL,))
-SEND_MAIL_CURL = Habit(name="send-mail-curl", application="smtp", steps=_send_mail, uses=("smtp",), needs=(CURL,))
-READ_MAIL_CURL = Habit(name="read-mail-curl", application="imap", steps=_read_mail, uses=("imap",), needs=(CURL,))
+ASK_NSLOOKUP = Habit(
+    name="ask-nslookup",
+    application="dns",
+    steps=_ask_nslookup,
+    uses=("dns",),
+    needs=(NSLOOKUP,),
+    options=("ipv6_share", "pause_factor", "questions"),
+)
+FETCH_FTP_CURL = Habit(
+    name="fetch-ftp-curl",
+    application="ftp",
+    steps=_fetch_ftp,
+    uses=("ftp",),
+    needs=(CURL,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)
+SEND_MAIL_CURL = Habit(
+    name="send-mail-curl",
+    application="smtp",
+    steps=_send_mail,
+    uses=("smtp",),
+    needs=(CURL,),
+    options=("ipv6_share", "letters", "pause_factor"),
+)
+READ_MAIL_CURL = Habit(
+    name="read-mail-curl",
+    application="imap",
+    steps=_read_mail,
+    uses=("imap",),
+    needs=(CURL,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)
 WORK_DROPBEAR = Habit(
-    name="work-by-dropbear", application="ssh", steps=_work_by_dropbear, uses=("ssh",), needs=(DBCLIENT,)
+    name="work-by-dropbear",
+    application="ssh",
+    steps=_work_by_dropbear,
+    uses=("ssh",),
+    needs=(DBCLIENT,),
+    options=("commands", "ipv6_share", "pause_factor"),
 )

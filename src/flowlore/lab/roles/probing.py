@@ -114,9 +114,22 @@ def _hold_requests(scene: Scene, rng: Random, budget: Budget) -> None:
 
 
 GUESS_SSH = Habit(
-    name="guess-ssh", application="ssh-guessing", kind="misbehaviour", steps=_guess_ssh, uses=("ssh",), needs=(SSH,)
+    name="guess-ssh",
+    application="ssh-guessing",
+    kind="misbehaviour",
+    steps=_guess_ssh,
+    uses=("ssh",),
+    needs=(SSH,),
+    options=("guesses", "ipv6_share", "pause_s"),
 )
-GUESS_FTP = Habit(name="guess-ftp", application="ftp-guessing", kind="misbehaviour", steps=_guess_ftp, uses=("ftp",))
+GUESS_FTP = Habit(
+    name="guess-ftp",
+    application="ftp-guessing",
+    kind="misbehaviour",
+    steps=_guess_ftp,
+    uses=("ftp",),
+    options=("guesses", "ipv6_share", "pause_s"),
+)
 GUESS_WEB = Habit(
     name="guess-web",
     application="web-guessing",
@@ -124,6 +137,7 @@ GUESS_WEB = Habit(
     steps=_guess_web,
     uses=("web-plain",),
     needs=(OPENSSL,),
+    options=("guesses", "ipv6_share", "pause_s"),
 )
 PROBE_WEB = Habit(
     name="probe-web",
@@ -132,7 +146,13 @@ PROBE_WEB = Habit(
     steps=_probe_web,
     uses=("web-plain",),
     needs=(OPENSSL,),
+    options=("ipv6_share", "pause_s", "requests"),
 )
 HOLD_REQUESTS = Habit(
-    name="hold-requests", application="slow-http", kind="misbehaviour", steps=_hold_requests, uses=("web-plain",)
+    name="hold-requests",
+    application="slow-http",
+    kind="misbehaviour",
+    steps=_hold_requests,
+    uses=("web-plain",),
+    options=("connections", "ipv6_share", "pause_s", "rounds"),
 )

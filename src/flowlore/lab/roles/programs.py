@@ -41,6 +41,7 @@ class ProgramService:
     environment: Mapping[str, str] = field(default_factory=dict)
     offers: str = ""  # what activities ask for; its own name unless another program does the same
     application: str = ""  # of the connections that it opens itself; its name unless given
+    options: tuple[str, ...] = ("port",)
 
     def run(self, scene: Scene) -> None:
         """The option `port` takes the place of the usual port."""
@@ -69,6 +70,7 @@ class PeerService:
     needs: tuple[Program, ...] = ()
     offers: str = ""
     application: str = ""
+    options: tuple[str, ...] = ("port",)
 
     def run(self, scene: Scene) -> None:
         require(self.name, self.needs)
@@ -87,6 +89,7 @@ class Habit:
     uses: tuple[str, ...]
     needs: tuple[Program, ...] = ()
     kind: Kind = "benign"
+    options: tuple[str, ...] = ()  # that the steps read; see `flowlore.lab.options`
 
     def act(self, scene: Scene, rng: Random, bounds: Bounds) -> None:
         """Network errors and programs that fail are part of life; a foreign target or a missing program is not."""

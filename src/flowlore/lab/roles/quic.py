@@ -110,5 +110,10 @@ class _Visit:
 
 WEB_QUIC = PeerService(name="web-quic", port=443, serve=_serve, transport="udp", needs=(AIOQUIC, OPENSSL))
 BROWSE_QUIC = Habit(
-    name="browse-quic", application="web-quic", steps=_browse, uses=("web-quic",), needs=(AIOQUIC, OPENSSL)
+    name="browse-quic",
+    application="web-quic",
+    steps=_browse,
+    uses=("web-quic",),
+    needs=(AIOQUIC, OPENSSL),
+    options=("ipv6_share", "pause_factor", "visits"),
 )

@@ -126,12 +126,44 @@ def _contact_neighbours(scene: Scene, rng: Random, budget: Budget) -> None:
         wait(scene, rng, budget, 0.05)
 
 
-SCAN_PORTS = Habit(name="scan-ports", application="port-scan", kind="misbehaviour", steps=_scan_ports, uses=())
-SCAN_HOSTS = Habit(name="scan-hosts", application="host-scan", kind="misbehaviour", steps=_scan_hosts, uses=())
-SCAN_NMAP = Habit(
-    name="scan-nmap", application="port-scan", kind="misbehaviour", steps=_scan_nmap, uses=(), needs=(NMAP,)
+SCAN_PORTS = Habit(
+    name="scan-ports",
+    application="port-scan",
+    kind="misbehaviour",
+    steps=_scan_ports,
+    uses=(),
+    options=("pause_s", "ports", "target"),
 )
-PROBE_UDP = Habit(name="probe-udp", application="udp-scan", kind="misbehaviour", steps=_probe_udp, uses=())
+SCAN_HOSTS = Habit(
+    name="scan-hosts",
+    application="host-scan",
+    kind="misbehaviour",
+    steps=_scan_hosts,
+    uses=(),
+    options=("pause_s", "port_asked", "rounds", "target"),
+)
+SCAN_NMAP = Habit(
+    name="scan-nmap",
+    application="port-scan",
+    kind="misbehaviour",
+    steps=_scan_nmap,
+    uses=(),
+    needs=(NMAP,),
+    options=("hosts", "pause_s", "ports", "target"),
+)
+PROBE_UDP = Habit(
+    name="probe-udp",
+    application="udp-scan",
+    kind="misbehaviour",
+    steps=_probe_udp,
+    uses=(),
+    options=("pause_s", "ports", "target"),
+)
 CONTACT_NEIGHBOURS = Habit(
-    name="contact-neighbours", application="spreading", kind="misbehaviour", steps=_contact_neighbours, uses=()
+    name="contact-neighbours",
+    application="spreading",
+    kind="misbehaviour",
+    steps=_contact_neighbours,
+    uses=(),
+    options=("pause_s", "rounds", "target"),
 )

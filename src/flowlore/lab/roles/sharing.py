@@ -109,4 +109,11 @@ TRACKER = ProgramService(
     name="tracker", port=6969, command=_serve_tracker, needs=(OPENTRACKER,), application="bittorrent"
 )
 SEEDER = ProgramService(name="seeder", port=6881, command=_serve_pieces, needs=(ARIA2,), application="bittorrent")
-SHARE = Habit(name="share-torrents", application="bittorrent", steps=_share, uses=("tracker", "seeder"), needs=(ARIA2,))
+SHARE = Habit(
+    name="share-torrents",
+    application="bittorrent",
+    steps=_share,
+    uses=("tracker", "seeder"),
+    needs=(ARIA2,),
+    options=("ipv6_share", "pause_factor", "torrents"),
+)

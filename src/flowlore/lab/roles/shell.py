@@ -92,11 +92,19 @@ def _some_file(folder: Path, rng: Random) -> Path:
 
 
 SSH_SERVER = ProgramService(name="ssh", port=22, command=_serve, needs=(SSHD_PROGRAM, SSH_KEYGEN))
-WORK_REMOTELY = Habit(name="work-remotely", application="ssh", steps=_work_remotely, uses=("ssh",), needs=(SSH,))
+WORK_REMOTELY = Habit(
+    name="work-remotely",
+    application="ssh",
+    steps=_work_remotely,
+    uses=("ssh",),
+    needs=(SSH,),
+    options=("commands", "ipv6_share", "pause_factor"),
+)
 COPY_FILES = Habit(
     name="copy-files",
     application="sftp",
     steps=_copy_files,
     uses=("ssh",),
     needs=(Program(name="sftp", package="openssh-client"),),
+    options=("files", "ipv6_share", "pause_factor"),
 )

@@ -187,22 +187,44 @@ SOCKS = ProgramService(
     name="socks", port=1080, command=_serve_socks, needs=(Program(name="microsocks", package="microsocks"),)
 )
 
-QUERY = Habit(name="query-postgres", application="postgres", steps=_query, uses=("postgres",), needs=(PSQL,))
+QUERY = Habit(
+    name="query-postgres",
+    application="postgres",
+    steps=_query,
+    uses=("postgres",),
+    needs=(PSQL,),
+    options=("ipv6_share", "pause_factor", "queries"),
+)
 QUERY_MARIADB = Habit(
     name="query-mariadb",
     application="mariadb",
     steps=_query_mariadb,
     uses=("mariadb",),
     needs=(Program(name="mariadb", package="mariadb-client-core"),),
+    options=("ipv6_share", "pause_factor", "queries"),
 )
-USE_REDIS = Habit(name="use-redis", application="redis", steps=_use_redis, uses=("redis",), needs=(REDIS_CLI,))
-USE_MEMCACHED = Habit(name="use-memcached", application="memcached", steps=_use_memcached, uses=("memcached",))
+USE_REDIS = Habit(
+    name="use-redis",
+    application="redis",
+    steps=_use_redis,
+    uses=("redis",),
+    needs=(REDIS_CLI,),
+    options=("commands", "ipv6_share"),
+)
+USE_MEMCACHED = Habit(
+    name="use-memcached",
+    application="memcached",
+    steps=_use_memcached,
+    uses=("memcached",),
+    options=("commands", "ipv6_share", "pause_factor"),
+)
 BROWSE_BY_PROXY = Habit(
     name="browse-by-proxy",
     application="http-proxy",
     steps=_browse_by_proxy,
     uses=("proxy", "web-plain"),
     needs=(CURL, OPENSSL),
+    options=("ipv6_share", "pause_factor", "visits"),
 )
 BROWSE_BY_SOCKS = Habit(
     name="browse-by-socks",
@@ -210,4 +232,5 @@ BROWSE_BY_SOCKS = Habit(
     steps=_browse_by_socks,
     uses=("socks", "web-plain"),
     needs=(CURL, OPENSSL),
+    options=("ipv6_share", "pause_factor", "visits"),
 )

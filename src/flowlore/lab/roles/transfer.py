@@ -254,9 +254,49 @@ RSYNC_SERVER = ProgramService(name="rsync", port=873, command=_serve_rsync, need
 GIT_SERVER = ProgramService(name="git", port=9418, command=_serve_git, needs=(GIT,))
 SMB = ProgramService(name="smb", port=445, command=_serve_smb, needs=(SMBD,))
 
-FETCH_FTP = Habit(name="fetch-ftp", application="ftp", steps=_fetch_ftp, uses=("ftp",))
-FETCH_TFTP = Habit(name="fetch-tftp", application="tftp", steps=_fetch_tftp, uses=("tftp",))
-MIRROR = Habit(name="mirror-files", application="rsync", steps=_mirror, uses=("rsync",), needs=(RSYNC,))
-BACK_UP = Habit(name="back-up", application="backup", steps=_back_up, uses=("rsync",), needs=(RSYNC,))
-CLONE = Habit(name="clone-history", application="git", steps=_clone, uses=("git",), needs=(GIT,))
-SHARE_FILES = Habit(name="share-files", application="smb", steps=_share_files, uses=("smb",), needs=(SMBCLIENT,))
+FETCH_FTP = Habit(
+    name="fetch-ftp",
+    application="ftp",
+    steps=_fetch_ftp,
+    uses=("ftp",),
+    options=("files", "ipv6_share", "pause_factor"),
+)
+FETCH_TFTP = Habit(
+    name="fetch-tftp",
+    application="tftp",
+    steps=_fetch_tftp,
+    uses=("tftp",),
+    options=("files", "ipv6_share", "pause_factor"),
+)
+MIRROR = Habit(
+    name="mirror-files",
+    application="rsync",
+    steps=_mirror,
+    uses=("rsync",),
+    needs=(RSYNC,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)
+BACK_UP = Habit(
+    name="back-up",
+    application="backup",
+    steps=_back_up,
+    uses=("rsync",),
+    needs=(RSYNC,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)
+CLONE = Habit(
+    name="clone-history",
+    application="git",
+    steps=_clone,
+    uses=("git",),
+    needs=(GIT,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)
+SHARE_FILES = Habit(
+    name="share-files",
+    application="smb",
+    steps=_share_files,
+    uses=("smb",),
+    needs=(SMBCLIENT,),
+    options=("ipv6_share", "pause_factor", "rounds"),
+)

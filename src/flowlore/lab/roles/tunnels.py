@@ -76,5 +76,10 @@ def _is_open(seconds: float) -> bool:
 
 VPN = ProgramService(name="vpn", port=1194, command=_serve, transport="udp", needs=(OPENVPN, OPENSSL, NGINX_PROGRAM))
 WORK_WITHIN = Habit(
-    name="work-by-vpn", application="openvpn", steps=_work_within, uses=("vpn",), needs=(OPENVPN, OPENSSL)
+    name="work-by-vpn",
+    application="openvpn",
+    steps=_work_within,
+    uses=("vpn",),
+    needs=(OPENVPN, OPENSSL),
+    options=("ipv6_share", "pause_factor", "visits"),
 )

@@ -147,13 +147,16 @@ COAP = ProgramService(
     needs=(Program(name=coap_program("server"), package="libcoap3-bin"),),
 )
 
-ASK_TIME = Habit(name="ask-time", application="ntp", steps=_ask_time, uses=("ntp",), needs=(CHRONYD,))
+ASK_TIME = Habit(
+    name="ask-time", application="ntp", steps=_ask_time, uses=("ntp",), needs=(CHRONYD,), options=("ipv6_share",)
+)
 READ_COUNTERS = Habit(
     name="read-counters",
     application="snmp",
     steps=_read_counters,
     uses=("snmp",),
     needs=(Program(name="snmpget", package="snmp"), Program(name="snmpbulkwalk", package="snmp")),
+    options=("ipv6_share", "pause_factor", "rounds"),
 )
 SEND_LOGS = Habit(
     name="send-logs",
@@ -161,6 +164,7 @@ SEND_LOGS = Habit(
     steps=_send_logs,
     uses=("syslog",),
     needs=(Program(name="logger", package="bsdutils"),),
+    options=("bursts", "ipv6_share", "pause_factor"),
 )
 PUBLISH = Habit(
     name="publish-readings",
@@ -168,6 +172,7 @@ PUBLISH = Habit(
     steps=_publish,
     uses=("mqtt",),
     needs=(Program(name="mosquitto_pub", package="mosquitto-clients"),),
+    options=("ipv6_share", "pause_factor", "readings"),
 )
 ASK_THINGS = Habit(
     name="ask-things",
@@ -175,4 +180,5 @@ ASK_THINGS = Habit(
     steps=_ask_things,
     uses=("coap",),
     needs=(Program(name=coap_program("client"), package="libcoap3-bin"),),
+    options=("ipv6_share", "pause_factor", "questions"),
 )

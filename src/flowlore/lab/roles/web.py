@@ -291,7 +291,12 @@ WEB_SECURE = ProgramService(name="web-secure", port=443, command=_serve_secure, 
 WEB_TLS12 = ProgramService(name="web-tls12", port=443, command=_serve_tls12, needs=(NGINX_PROGRAM, OPENSSL))
 
 BROWSE_CURL = Habit(
-    name="browse-curl", application="web", steps=_browse_curl, uses=("web-secure",), needs=(CURL, OPENSSL)
+    name="browse-curl",
+    application="web",
+    steps=_browse_curl,
+    uses=("web-secure",),
+    needs=(CURL, OPENSSL),
+    options=("ipv6_share", "others", "pause_factor", "visits"),
 )
 BROWSE_WGET = Habit(
     name="browse-wget",
@@ -299,6 +304,7 @@ BROWSE_WGET = Habit(
     steps=_browse_wget,
     uses=("web-plain",),
     needs=(Program(name="wget", package="wget"), OPENSSL),
+    options=("ipv6_share", "others", "pause_factor", "visits"),
 )
 BROWSE_CHROMIUM = Habit(
     name="browse-chromium",
@@ -306,10 +312,23 @@ BROWSE_CHROMIUM = Habit(
     steps=_browse_chromium,
     uses=("web-secure",),
     needs=(Program(name="chromium", package="chromium"),),
+    options=("ipv6_share", "pause_factor", "visits"),
 )
-CALL_API = Habit(name="call-api", application="web-api", steps=_call_api, uses=("web-secure",), needs=(OPENSSL,))
+CALL_API = Habit(
+    name="call-api",
+    application="web-api",
+    steps=_call_api,
+    uses=("web-secure",),
+    needs=(OPENSSL,),
+    options=("calls", "ipv6_share", "pause_factor"),
+)
 WATCH_VIDEO = Habit(
-    name="watch-video", application="video", steps=_watch_video, uses=("web-secure",), needs=(CURL, OPENSSL)
+    name="watch-video",
+    application="video",
+    steps=_watch_video,
+    uses=("web-secure",),
+    needs=(CURL, OPENSSL),
+    options=("ipv6_share", "segment_s", "segments"),
 )
 UPDATE_SOFTWARE = Habit(
     name="update-software",
@@ -317,7 +336,13 @@ UPDATE_SOFTWARE = Habit(
     steps=_update_software,
     uses=("web-plain",),
     needs=(CURL, OPENSSL),
+    options=("ipv6_share", "packages"),
 )
 UPLOAD_FILES = Habit(
-    name="upload-files", application="web-upload", steps=_upload, uses=("web-secure",), needs=(CURL, OPENSSL)
+    name="upload-files",
+    application="web-upload",
+    steps=_upload,
+    uses=("web-secure",),
+    needs=(CURL, OPENSSL),
+    options=("files", "ipv6_share", "pause_factor"),
 )

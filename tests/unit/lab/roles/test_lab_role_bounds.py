@@ -202,3 +202,6 @@ def test_roles_are_documented(repository: Path) -> None:
         assert f"| `{name}` |" in page
         for program in role.needs:
             assert f"`{program.name}`" in page, (name, program)
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        if hasattr(role, "act"):
+            assert row.endswith(f"| {', '.join(f'`{option}`' for option in role.options)} |")
