@@ -21,6 +21,7 @@ MATERIALS = Registry(
         "drift": "flowlore.studies.materials.transfer:drift",
         "exposed-hosts": "flowlore.studies.materials.networks:exposed_hosts",
         "fgnet": "flowlore.studies.materials.tables:fgnet",
+        "fgnet-days": "flowlore.studies.materials.tables:fgnet_days",
         "iot-23": "flowlore.studies.materials.networks:iot_23",
         "iot-sentinel": "flowlore.studies.materials.captures:iot_sentinel",
         "iot-sentinel-network": "flowlore.studies.materials.networks:iot_sentinel_network",

@@ -34,6 +34,7 @@ MATERIALS = {
     "office": "flowlore.studies.materials.laboratory:office",
     "laboratory": "flowlore.studies.materials.laboratory:laboratory",
     "fgnet": "flowlore.studies.materials.tables:fgnet",
+    "fgnet-days": "flowlore.studies.materials.tables:fgnet_days",
 }
 
 

@@ -84,14 +84,30 @@ def test_fgnet_is_split_by_capture(tmp_path: Path, order: Make) -> None:
     assert material.twins[0] >= 0 and len(set(material.twins.tolist())) > 2, "twins are told by payload sizes"
 
 
-def write_small_fgnet(folder: Path) -> None:
+def test_the_first_day_teaches_and_later_ones_are_asked(tmp_path: Path, order: Make) -> None:
+    write_small_fgnet(tmp_path / "data" / "fgnet", captures_a_day=4)
+    wanted = order(
+        "representations", sets=("fgnet-days",), places=Places(data=tmp_path / "data"), arms=("extra-trees",)
+    )
+    done = conduct(wanted)
+    assert done.failed == ()
+    material = load(order().output / "data" / "fgnet-days")
+    assert {name.partition("/")[2] for name in material.groups[material.train]} == {"1000", "1001", "1002"}
+    assert set(material.groups[material.validation]) == {"chess/1003", "maps/1003"}
+    result = Shelf(order().output).evidence().results[0]
+    assert [(day["day"], day["flows"]) for day in result.result["by_day"]] == [("2020-09-14", 32), ("2020-09-15", 16)]
+    assert all(day["macro_f1"] > 0.9 for day in result.result["by_day"])
+    assert "As days pass" in done.pages[1].read_text()
+
+
+def write_small_fgnet(folder: Path, *, captures_a_day: int = 1000) -> None:
     rng = np.random.default_rng(0)
     rows = []
     for place, app in enumerate(("chess", "maps")):
         for capture in range(1000, 1010):
             for flow in range(4):
                 sizes = (rng.integers(1, 200, 12) + 700 * place) * rng.choice([-1, 1], 12)
-                start = 1.6e9 + capture
+                start = 1.6e9 + capture + 86_400 * ((capture - 1000) // captures_a_day)
                 rows.append(
                     {
                         "app": app,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ...tasks.splits import Split, prove_order, split_by_capture
 from ..material import Gathered, Places, checksum_of
 
 NS_PER_MINUTE = 60 * 10**9
+NS_PER_DAY = 1440 * NS_PER_MINUTE
 LUFLOW_TEST_FROM = np.datetime64("2020-12-01", "ns").astype(np.int64)
 NO_IDENTITY = FeatureSettings(use_addresses=False, use_ports=False, use_names=False)
 
@@ -43,6 +45,31 @@ def fgnet(places: Places) -> Gathered:
     )
 
 
+def fgnet_days(places: Places) -> Gathered:
+    """FG-Net once more: captures of the first day teach, all later days examine."""
+    gathered = fgnet(places)
+    start, captures = starts_ns(gathered.flows), gathered.groups
+    firsts = {
+        one: at for one, at in zip(captures[::-1].tolist(), start[::-1].tolist(), strict=True)
+    }  # rows are in order
+    day = np.array([firsts[one] for one in captures.tolist()]) // NS_PER_DAY
+    on_first = np.flatnonzero(day == day.min())
+    first = split_by_capture(
+        captures[on_first], start[on_first], classes=texts(gathered.flows, "label")[on_first], test_share=0.1
+    )
+    return replace(
+        gathered,
+        title="FG-Net, taught by its first day",
+        split=Split(
+            by="capture",
+            train=on_first[first.train],
+            validation=on_first[first.test],
+            test=np.flatnonzero(day > day.min()),
+        ),
+        split_by="day: captures of the first day teach (each app's last 10 % stop the training), later days examine",
+    )
+
+
 def luflow(places: Places) -> Gathered:
     """LUFlow: benign, malicious, outlier; counters only. July teaches and December examines."""
     loaded = _loaded("luflow", places)
@@ -58,7 +85,7 @@ def luflow(places: Places) -> Gathered:
         test=np.flatnonzero(start >= LUFLOW_TEST_FROM),
     )
     prove_order(start[split.train], start[np.concatenate([split.validation, split.test])])
-    days = (start // (1440 * NS_PER_MINUTE)).astype("datetime64[D]").astype(str)
+    days = (start // NS_PER_DAY).astype("datetime64[D]").astype(str)
     return Gathered(
         title="LUFlow, honeypot and campus",
         flows=flows,

@@ -22,7 +22,15 @@ class Representations:
         "Does an embedding that was learnt without labels name traffic better, from few labels and from many, than the "
         "numbers that it was made from?"
     )
-    materials: ClassVar[tuple[str, ...]] = ("fgnet", "iot-sentinel", "laboratory", "ndpi", "luflow", "cic-ids2017")
+    materials: ClassVar[tuple[str, ...]] = (
+        "fgnet",
+        "fgnet-days",
+        "iot-sentinel",
+        "laboratory",
+        "ndpi",
+        "luflow",
+        "cic-ids2017",
+    )
 
     def runs(self, facts: Facts, scale: Scale) -> list[Run]:
         return list(all_runs(facts, scale))

@@ -9,13 +9,18 @@ from ..material import Facts
 from ..study import ALL_LABELS, Run, Scale
 from .encoders import encoder_values
 
-LABELS, GEOMETRY, ABLATION, SOURCES = "labels", "geometry", "ablation", "cross-source"
+LABELS, GEOMETRY, ABLATION, SOURCES, DAYS = "labels", "geometry", "ablation", "cross-source", "days"
+OVER_DAYS = ("fgnet-days",)  # sets that are asked about this alone
 FEW = (10, ALL_LABELS)  # labels a class where an arm is one of many
 SERIES_AND_PAYLOAD = ("series", "payload")
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
     """Every run over one data set; those over one encoder share it."""
+    if facts.name in OVER_DAYS:
+        for arm, values, price in _over_days(facts):
+            yield from _runs(DAYS, facts, scale, arm, values, ALL_LABELS, price)
+        return
     for arm, values, price in [*_labelled(facts), *_tuned()]:
         fewest = 5 if values.get("tuned") else 1  # one flow in five is held out to say when to stop
         for shots in shots_of(facts, scale):
@@ -72,6 +77,17 @@ def _labelled(facts: Facts) -> Iterator[tuple[str, dict[str, Any], float]]:
 def _tuned() -> Iterator[tuple[str, dict[str, Any], float]]:
     yield "autoencoder, fine-tuned", {"encoder": encoder_values(), "tuned": True}, 6.0
     yield "fresh encoder, fine-tuned", {"encoder": encoder_values(pretrained=False), "tuned": True}, 6.0
+
+
+def _over_days(facts: Facts) -> Iterator[tuple[str, dict[str, Any], float]]:
+    every = list(facts.modalities)
+    yield "extra-trees", {"numbers": every, "method": "extra-trees"}, 0.7
+    yield "lightgbm", {"numbers": every, "method": "lightgbm"}, 6.0
+    yield "autoencoder, knn", {"encoder": encoder_values(), "method": "knn"}, 0.5
+    yield "autoencoder, probe", {"encoder": encoder_values(), "method": "probe"}, 0.5
+    yield from _tuned()
+    beside = {"encoder": encoder_values(), "numbers": every, "method": "extra-trees"}
+    yield "autoencoder beside numbers, extra-trees", beside, 0.8
 
 
 def _seen() -> Iterator[tuple[str, dict[str, Any]]]:

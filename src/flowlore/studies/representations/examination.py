@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ...features.batch import FeatureBatch
 from ...tasks.metrics import calibration_error, interval, rounded, scores
+from ...tasks.raw import starts_ns
 from ..bench import Bench
 from ..material import Material
 from ..study import Run
@@ -18,6 +19,7 @@ from .inputs import Numbers
 from .methods import Taught, shown_rows, teach_branches, teach_on_numbers
 
 BOOTSTRAP_DRAWS = 100
+NS_PER_DAY = 86_400 * 10**9
 
 
 def examine(run: Run, bench: Bench) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def scored(
     return {
         "natural": rounded(scores(truth, answers).as_json()),
         "novel": rounded(scores(truth[is_novel], answers[is_novel]).as_json()) if is_novel.any() else None,
+        "by_day": _by_day(material, truth, answers),
         "macro_f1_interval": [round(low, 4), round(high, 4)],
         "calibration_error": round(calibration_error(answers == truth, taught.probabilities.max(axis=1)), 4),
         "shown": len(shown),
@@ -59,6 +62,18 @@ def scored(
         "train_s": round(taught.train_s, 3),
         "flows_per_cpu_s": round(len(truth) / max(taught.ask_s, 1e-9)),
     }
+
+
+def _by_day(material: Material, truth: npt.NDArray[Any], answers: npt.NDArray[Any]) -> list[dict[str, Any]]:
+    """Scores of each day (UTC) that has test flows, where there are several."""
+    days = starts_ns(material.flows)[material.test] // NS_PER_DAY
+    found = []
+    for day in np.unique(days):
+        is_its = days == day
+        macro_f1 = scores(truth[is_its], answers[is_its]).macro_f1
+        name = str(np.datetime64(int(day), "D"))
+        found.append({"day": name, "flows": int(is_its.sum()), "macro_f1": round(macro_f1, 4)})
+    return found if len(found) > 1 else []
 
 
 def joined_numbers(batch: FeatureBatch, modalities: list[str], material: Material) -> npt.NDArray[np.float32]:

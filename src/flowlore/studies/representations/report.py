@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ...pages.curves import Curve, curves
 from ..evidence import Evidence, Result
 from ..report import Part, Picture, Report, Section, Table, Words
@@ -20,7 +22,7 @@ from ..tables import (
     shots_words,
     title_of,
 )
-from .arms import ABLATION, GEOMETRY, LABELS, SOURCES
+from .arms import ABLATION, DAYS, GEOMETRY, LABELS, SOURCES
 from .targets import targets_section
 
 NATURAL, NOVEL = number_of("natural.macro_f1"), number_of("novel.macro_f1")
@@ -63,6 +65,7 @@ def written(evidence: Evidence, question: str) -> Report:
         _geometry(evidence),
         _many_arms(evidence, ABLATION, "Ablations", _ABLATION_WORDS),
         _many_arms(evidence, SOURCES, "From one source to another", _SOURCES_WORDS),
+        _days(evidence),
         _costs(evidence, labelled),
         *failed_section(evidence),
     ]
@@ -182,6 +185,27 @@ def _many_arms(evidence: Evidence, question: str, title: str, words: str) -> Sec
         if results:
             parts.append(by_shots(results, NATURAL, caption=title_of(evidence, name)))
     return Section(title=title, parts=(Words(text=words), *parts) if parts else ())
+
+
+def _days(evidence: Evidence) -> Section:
+    """Macro F1 on each later day, and how fast it falls."""
+    parts: list[Part] = []
+    for name in evidence.facts:
+        results = evidence.of(DAYS, data=name)
+        if not results:
+            continue
+        days = [one["day"] for one in results[0].result["by_day"]]
+        rows = []
+        for arm in dict.fromkeys(one.arm for one in results):
+            of_arm = [[day["macro_f1"] for day in one.result["by_day"]] for one in results if one.arm == arm]
+            means = np.mean(of_arm, axis=0)
+            slope = float(np.polyfit(np.arange(len(means)), means, 1)[0])
+            rows.append((arm, *(_words(float(mean)) for mean in means), f"{slope:+.4f}"))
+        parts.append(
+            Table(headings=("arm", *days, "a day"), rows=tuple(rows), caption=f"Macro F1, {title_of(evidence, name)}.")
+        )
+    words = "All labels of the first day teach; each later day is asked. `a day` is the slope of a straight line."
+    return Section(title="As days pass", parts=(Words(text=words), *parts) if parts else ())
 
 
 def _costs(evidence: Evidence, labelled: Sequence[Result]) -> Section:
