@@ -32,13 +32,17 @@ class Bench:
     def material(self, name: str) -> Material:
         """A data set of the plan; the one used last stays in memory."""
         if name not in self._materials:
-            self._materials = {name: load(self._folder / "data" / name)}
+            self._materials = {name: load(self.folder(name))}
             self._at_hand = {}
         return self._materials[name]
 
     def beside(self, name: str) -> Material:
         """Another data set that a run learns from, which does not stay in memory."""
-        return self._materials[name] if name in self._materials else load(self._folder / "data" / name)
+        return self._materials[name] if name in self._materials else load(self.folder(name))
+
+    def folder(self, name: str) -> Path:
+        """Where what was prepared of a data set is kept."""
+        return self._folder / "data" / name
 
     def rng(self, run: Run) -> np.random.Generator:
         """Depends on the question, data, labels and seed, but not on the arm: all arms are shown the same flows."""
@@ -77,5 +81,5 @@ class Bench:
     def _checksum(self, words: Mapping[str, Any]) -> str | list[str]:
         names = words.get("data")
         if isinstance(names, list | tuple):
-            return [facts_of(self._folder / "data" / name).checksum for name in names]
-        return self.material(names).facts.checksum if isinstance(names, str) else ""
+            return [facts_of(self.folder(name)).checksum for name in names]
+        return facts_of(self.folder(names)).checksum if isinstance(names, str) else ""

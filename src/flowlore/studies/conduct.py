@@ -13,7 +13,7 @@ from ..registry import nearest_name_hint
 from .evidence import STUDY, Shelf
 from .execution import Finished, execute
 from .machine import machine_class, machine_words
-from .material import Facts, Places, prepare
+from .material import Facts, Places
 from .plan import Plan, make_plan
 from .report import as_html, as_markdown
 from .study import Scale, Study
@@ -131,7 +131,11 @@ def gather_facts(order: Order, study: type[Study]) -> tuple[list[Facts], dict[st
             left_out[name] = _without_places(error.problem, order.places)
             continue
         folder = order.output / "data" / name
-        facts.append(_facts(gathered, name, order.scale, folder))
+        found = _facts(gathered, name, order.scale, folder)
+        if ("rates" in found.modalities) != getattr(study, "asks_rates", False):
+            left_out[name] = f"`{study.name}` asks {'flows' if 'rates' in found.modalities else 'rates over time'}"
+            continue
+        facts.append(found)
     return facts, left_out
 
 
@@ -180,7 +184,8 @@ def _without_places(words: str, places: Places) -> str:
 
 def _facts(gathered: Any, name: str, scale: Scale, folder: Path) -> Facts:
     with output_errors(str(folder)):
-        return prepare(gathered, name, scale, folder)
+        made: Facts = gathered.prepare(name, scale, folder)
+        return made
 
 
 def _shelf(output: Path, name: str) -> Shelf:

@@ -59,6 +59,10 @@ class Gathered:
     notes: tuple[str, ...] = ()
     is_network: bool = False  # flows are neighbours: none is thinned away, and those without a label stay
 
+    def prepare(self, name: str, scale: Scale, folder: Path) -> Facts:
+        """See `prepare` below. What is no table of flows prepares itself in its own way, and gives the same facts."""
+        return prepare(self, name, scale, folder)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
@@ -196,8 +200,12 @@ def prepare(gathered: Gathered, name: str, scale: Scale, folder: Path) -> Facts:
     groups = gathered.groups[rows].astype(str)
     held: dict[str, Any] = dict(zip(SIDES, sides, strict=True)) | {"twins": twins, "groups": groups}
     np.savez(folder / "sides.npz", **held)
-    write_json(folder / "facts.json", {"format": FORMAT, "facts": asdict(facts)})
+    write_facts(facts, folder)
     return facts
+
+
+def write_facts(facts: Facts, folder: Path) -> None:
+    write_json(folder / "facts.json", {"format": FORMAT, "facts": asdict(facts)})
 
 
 def load(folder: Path) -> Material:
