@@ -37,7 +37,7 @@ def test_the_study_of_dynamics(order: Callable[..., Order]) -> None:
         ]
     here = held["tiny-network", FORECAST, HERE]
     assert here["wape"] < 1.5 * held["tiny-network", FORECAST, "persistence"]["wape"]  # of two steps of training
-    assert 0 < here["bits"]["transitions"] < here["bits"]["frequency"] < 6.1 and 0 < here["oracle_bin_error"] < 0.1
+    assert all(0 < bits < 8 for bits in here["bits"].values()) and 0 < here["oracle_bin_error"] < 0.1
     for arm in (ELSEWHERE, TUNED):
         assert np.isfinite(held["tiny-network", TRANSFER, arm]["wape"])
     assert ("tiny-network", NEW_SERIES, HERE) in held
