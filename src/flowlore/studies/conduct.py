@@ -13,7 +13,7 @@ from ..registry import nearest_name_hint
 from .evidence import STUDY, Shelf
 from .execution import Finished, execute
 from .machine import machine_class, machine_words
-from .material import Facts, Places
+from .material import FLOWS, Facts, Places
 from .plan import Plan, make_plan
 from .report import as_html, as_markdown
 from .study import Scale, Study
@@ -132,8 +132,8 @@ def gather_facts(order: Order, study: type[Study]) -> tuple[list[Facts], dict[st
             continue
         folder = order.output / "data" / name
         found = _facts(gathered, name, order.scale, folder)
-        if ("rates" in found.modalities) != getattr(study, "asks_rates", False):
-            left_out[name] = f"`{study.name}` asks {'flows' if 'rates' in found.modalities else 'rates over time'}"
+        if (asks := getattr(study, "asks", FLOWS)) != found.holds:
+            left_out[name] = f"it holds {found.holds}, and `{study.name}` asks {asks}"
             continue
         facts.append(found)
     return facts, left_out

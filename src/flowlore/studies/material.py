@@ -29,6 +29,7 @@ from .study import Scale
 
 Rows = npt.NDArray[np.int64]
 FORMAT = 2
+FLOWS, FLOODS, SERIES = "flows", "hosts under attack", "series of a network"
 SIDES = ("train", "validation", "test", "unlabelled")
 FEWEST_OF_A_CLASS = 100  # kept of each class where the training side is thinned
 VALIDATION_SHARE = 8  # at most one validation flow for so many training flows
@@ -92,6 +93,7 @@ class Facts:
     features: dict[str, Any] = field(default_factory=dict)
     most_shots: int | None = None
     notes: tuple[str, ...] = ()
+    holds: str = FLOWS  # a study is given what it `asks`, flows where it says nothing
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Facts:

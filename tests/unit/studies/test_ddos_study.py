@@ -61,8 +61,8 @@ def test_the_study_runs_goes_on_and_tells_what_it_aimed_at(order: Callable[..., 
         "ddos", sets=("tiny-floods", "tiny-laboratory", "toy", "tiny-network"), seeds=1, shots=(5,), arms=tuple(arms)
     )  # fmt: skip
     done = conduct(asked)
-    assert not done.failed and set(done.left_out) == {"toy"}
-    assert "asks rates over time" in done.left_out["toy"]
+    assert not done.failed and set(done.left_out) == {"toy", "tiny-network"}
+    assert done.left_out["toy"] == "it holds flows, and `ddos` asks hosts under attack"
     text = (asked.output / "report.md").read_text()
     for words in ("A kind that nobody taught", "aimed at: 10 points above", "Sampled NetFlow", "The laboratory"):
         assert words in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..material import FLOODS
 from .arms import all_runs
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Ddos:
         "of kinds that nobody showed it, than thresholds, boosted trees and a recurrent network?"
     )
     materials: ClassVar[tuple[str, ...]] = ("floods", "laboratory-floods")
-    asks_rates: ClassVar[bool] = True
+    asks: ClassVar[str] = FLOODS
 
     def runs(self, facts: Facts, scale: Scale) -> list[Run]:
         return list(all_runs(facts, scale))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..material import SERIES
 from .arms import all_runs
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class DynamicsStudy:
         "saw, beside methods that are simpler?"
     )
     materials: ClassVar[tuple[str, ...]] = ("abilene", "esnet", "germany50")
-    asks_rates: ClassVar[bool] = True
+    asks: ClassVar[str] = SERIES
 
     def runs(self, facts: Facts, scale: Scale) -> list[Run]:
         return list(all_runs(facts, scale))

@@ -22,7 +22,7 @@ from ...sources.reading import read
 from ...sources.settings import SourceSettings
 from ...tasks.ddos.attacks import Attack, read_attacks
 from ...tasks.ddos.overlay import NUMBERED, AttackSource, attack_source
-from ..material import Facts, Places, checksum_of, write_facts, write_json
+from ..material import FLOODS, Facts, Places, checksum_of, write_facts, write_json
 from ..study import Scale
 from .laboratory import largest_tap, run_folders
 
@@ -111,6 +111,7 @@ class GatheredFloods:
             groups=len(held.sources) or len(held.attacks),
             smallest_class=1,
             modalities=("rates",),
+            holds=FLOODS,
             lacks=(),
             identity=(),
             context="nothing",

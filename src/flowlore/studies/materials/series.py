@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...features.rates.plain import plain_series
 from ...features.rates.series import Series
 from ...sources.plainseries import read_plain_table
-from ..material import Facts, Places, checksum_of, write_facts, write_json
+from ..material import SERIES, Facts, Places, checksum_of, write_facts, write_json
 from ..study import Scale
 
 HOUR_NS = 3_600_000_000_000
@@ -70,6 +70,7 @@ class GatheredNetwork:
             groups=count,
             smallest_class=0,
             modalities=("rates",),
+            holds=SERIES,
             lacks=(),
             identity=(),
             context="nothing",
