@@ -91,7 +91,7 @@ def test_real_captures_are_what_they_say(shared_data, tmp_path) -> None:  # type
     kinds = {one.kind for one in gathered.material.sources}
     assert kinds == {"syn-flood", "udp-reflection", "syn-ack-reflection", "web-flood", "mirai-flood"}
     spoofed = next(one for one in gathered.material.sources if "spoofed" in one.name)
-    assert len(set(spoofed.src_ip.to_pylist())) > 30_000
+    assert 20_000 < len(set(spoofed.src_ip.to_pylist())) < 37_000  # by network
     assert [one.side for one in gathered.material.backgrounds] == [TEACHING, TEACHING, ASKING, ASKING]
     gathered.prepare("floods", SCALES["smoke"], tmp_path / "floods")
     again = load_floods(tmp_path / "floods")

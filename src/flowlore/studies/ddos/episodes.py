@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,16 @@ import pyarrow as pa
 
 from ...errors import TaskError
 from ...features.rates.rates import Rates, rates
+from ...flows.schema import flow_batch
 from ...tasks.ddos.attacks import Attack
 from ...tasks.ddos.entropy import with_entropy
 from ...tasks.ddos.overlay import AttackSource, drawn_episodes, laid
 from ...tasks.ddos.settings import DetectionSettings
-from ...tasks.ddos.signs import Signs, signs_of
+from ...tasks.ddos.signs import SIGNS, Signs, signs_of
 from ..materials.floods import ASKING, TEACHING, Background, FloodMaterial
 
 STEP = "10s"
+TCP = 6
 MOST_VICTIMS = 24  # of a background
 QUIET_S = 7_200.0  # of a background before the first attack
 STEPS_WITH_TRAFFIC = 0.01  # of a day, that a victim must have
@@ -73,7 +75,7 @@ def scene_of(
 ) -> Scene:
     """One background; no attack begins in its first two hours."""
     quiet = rates(background.flows, "host", STEP)
-    names = victims_of(quiet, background.side)
+    names = victims_of(quiet, background)
     start_ns, held = quiet.matrices(("in_packets",), names)
     packets, step_s = np.nan_to_num(held["in_packets"]), quiet.step_ns / 1e9
     usual = [float(np.percentile(row[row > 0], 99)) / step_s for row in packets]
@@ -83,19 +85,44 @@ def scene_of(
         drawn_episodes(list(zip(names, usual, strict=True)), sources, (first_ns, end_ns), count, rng) if count else []
     )
     made = [laid(one) for one in wanted]
-    flows = [*background.flows.to_batches(), *(batch for batch, _ in made)]
+    told = background.flows
+    lacks = {name for name in told.column_names if told[name].null_count == len(told)} - {"src_ip", "dst_ip"}
+    flows = [*told.to_batches(), *(as_told(batch, lacks) for batch, _ in made)]
     if sampled > 1:
         flows = [_sampled(batch, sampled, rng) for batch in flows]
     found = rates(flows, "host", STEP) if made or sampled > 1 else quiet
     signs = with_entropy(signs_of(found, SETTINGS, names=_met(found, names)), flows)
     return Scene(
-        signs=signs,
+        signs=without_answers(signs),
         attacks=tuple(attack for _, attack in made),
         quiet_steps=int(QUIET_S / step_s),
     )
 
 
-def victims_of(found: Rates, side: str) -> tuple[str, ...]:
+def as_told(batch: pa.RecordBatch, lacks: Collection[str]) -> pa.RecordBatch:
+    """Flows of an attack with no more than the background tells of its own, by which else any attack would be known:
+    flags, say. Where it tells payload only, so does the attack: its bytes less the least headers."""
+    columns: dict[str, Any] = {name: batch.column(name) for name in batch.schema.names if name not in lacks}
+    if "bytes_fwd" in lacks and "payload_bytes_fwd" not in lacks:
+        is_tcp = _numbers(batch, "protocol") == TCP
+        headers = np.where(is_tcp, 40, 28) * _numbers(batch, "packets_fwd")
+        payload = np.maximum(_numbers(batch, "bytes_fwd") - headers, 0)
+        columns |= {
+            "payload_bytes_fwd": payload.astype(np.uint64),
+            "payload_bytes_rev": np.zeros(len(batch), np.uint64),
+        }
+    return flow_batch(columns, len(batch))
+
+
+def without_answers(signs: Signs) -> Signs:
+    """Without what hosts send. An overlay makes up no answers, so that silence would tell every attack."""
+    values = signs.values.copy()
+    sent = [place for place, name in enumerate(SIGNS) if name.startswith("out_")]
+    values[:, sent] = np.where(np.isnan(values[:, sent]), np.nan, 0.0)
+    return replace(signs, values=values)
+
+
+def victims_of(found: Rates, background: Background) -> tuple[str, ...]:
     """Hosts with traffic in enough steps; half of all names may be attacked in teaching, the other half in asking."""
     import polars as pl
 
@@ -106,11 +133,11 @@ def victims_of(found: Rates, side: str) -> tuple[str, ...]:
         .agg(pl.len().alias("steps"), pl.col("in_packets").sum().alias("packets"))
         .sort("packets", "entity", descending=[True, False])
     )
-    least = STEPS_WITH_TRAFFIC * 8_640
+    side, least = background.side, STEPS_WITH_TRAFFIC * 8_640
     names = [
         name
         for name, steps in zip(counted["entity"], counted["steps"], strict=True)
-        if steps >= least and side_of(name) == side
+        if steps >= least and side_of(name) == side and (not background.watched or name in background.watched)
     ]
     if not names:
         raise TaskError(f"studies: no host of the {side} side has traffic enough", hint="give a longer background")

@@ -19,8 +19,9 @@ from ...tasks.ddos.decoder import (
     pretraining_settings,
 )
 from ...tasks.ddos.detector import Detector, Lesson
-from ...tasks.ddos.examination import examined
+from ...tasks.ddos.examination import FALSE_ALARMS_A_DAY, examined
 from ...tasks.ddos.signs import Signs, Values, signs_of
+from ...tasks.ddos.thresholds import DAY_S
 from ..bench import Bench, Made
 from ..materials.floods import ASKING, TEACHING, FloodMaterial, load_floods
 from ..study import ALL_LABELS, Run
@@ -30,6 +31,7 @@ from .episodes import SETTINGS, Scene, scene_of, scenes_of, sides_of
 if TYPE_CHECKING:
     from ...models.settings import TrainingSettings
 
+OWN_ALLOWED = (1.0, 10.0)  # in the time that asks: a run of minutes can show nothing of days
 ASKED_ATTACKS = {"smoke": 16, "small": 64, "full": 200}
 LABORATORY_STEP = "2s"
 
@@ -48,8 +50,10 @@ def executed(run: Run, bench: Bench) -> dict[str, Any]:
         shown = max(run.shots or 0, 100 if run.question == LABELS else 2 * FEW)
         taught = scenes_of(material, TEACHING, teaching, shown, rng, sampled=sampled)
         days = [one for one in material.backgrounds if one.side == ASKING]
-        calm = scene_of(days[0], asking, 0, rng, sampled=sampled)
-        asked = scene_of(days[-1], asking, ASKED_ATTACKS[bench.scale.name], rng, sampled=sampled)
+        calm = scene_of(days[run.seed % len(days)], asking, 0, rng, sampled=sampled)
+        asked = scene_of(
+            days[(run.seed + 1) % len(days)], asking, ASKED_ATTACKS[bench.scale.name], rng, sampled=sampled
+        )
         return taught, calm, asked
 
     taught, calm, asked = bench.at_hand(words, make)
@@ -73,8 +77,15 @@ def _found(
 ) -> dict[str, Any]:  # fmt: skip
     return examined(
         scores, signs, attacks, quiet, bench.rng_for("resample", run.data, seed=run.seed), settings=SETTINGS,
-        asked_from=asked_from, **known,
+        asked_from=asked_from, allowed_a_day=_allowed_a_day(run, signs, asked_from), **known,
     )  # fmt: skip
+
+
+def _allowed_a_day(run: Run, signs: Signs, asked_from: int) -> tuple[float, ...]:
+    if run.question != OWN:
+        return FALSE_ALARMS_A_DAY
+    asked_s = (signs.steps - asked_from) * signs.step_s
+    return tuple(round(one * DAY_S / asked_s) for one in OWN_ALLOWED)
 
 
 def _lessons(taught: Sequence[Scene], kinds: Sequence[str], run: Run) -> list[Lesson]:
@@ -136,7 +147,7 @@ def _encoder(run: Run, bench: Bench, material: FloodMaterial) -> Any:
 def _unlabelled(bench: Bench, run: Run, material: FloodMaterial) -> list[Signs]:
     if run.question == OWN:
         signs, split = _laboratory_signs(bench, run, material)
-        return [signs.until(split)]
+        return [signs.until(taught_until(split))]
 
     def make() -> list[Signs]:
         return [one.signs for one in scenes_of(material, TEACHING, (), 0, np.random.default_rng(0))]
@@ -161,26 +172,33 @@ def _laboratory_signs(bench: Bench, run: Run, material: FloodMaterial) -> tuple[
 
 
 def _laboratory(run: Run, bench: Bench, material: FloodMaterial) -> dict[str, Any]:
-    """The first half of the run teaches, the second asks; thresholds are those of quiet steps of the first half."""
+    """The first third of the run teaches, the second half asks; quiet steps between them set the thresholds."""
     signs, split = _laboratory_signs(bench, run, material)
-    split_ns = signs.start_ns + split * signs.step_ns
+    taught = taught_until(split)
+    taught_ns, split_ns = (signs.start_ns + one * signs.step_ns for one in (taught, split))
     kinds = tuple(sorted({one.kind for one in material.attacks}))
-    before = [one for one in material.attacks if one.end_ns <= split_ns]
+    before = [one for one in material.attacks if one.end_ns <= taught_ns]
     after = [one for one in material.attacks if one.begin_ns >= split_ns]
     every = codes_of(signs, material.attacks, kinds)
     codes = codes_of(signs, before, kinds)
-    codes[:, split:] = UNTOLD
+    codes[:, taught:] = UNTOLD
     codes[(every != QUIET) & (codes == QUIET)] = UNTOLD
     detector = _made(run, bench, material)
     if detector.learns:
         detector.fit([Lesson(signs=signs, codes=codes)], kinds, bench.rng_for("fit", run.arm, seed=run.seed))
     scores = detector.scores(signs, split)
-    quiet = np.where((every == QUIET)[:, :split], scores[:, :split], np.nan)
+    quiet = np.where((every == QUIET)[:, taught:split], scores[:, taught:split], np.nan)
     places = detector.kind_places(signs)
-    return _found(scores, signs, after, quiet, bench, run, split, kind_places=places, kinds=kinds) | {
+    known = {} if places is None else {"kind_places": places, "kinds": kinds}
+    return _found(scores, signs, after, quiet, bench, run, split, **known) | {
         "attacks_taught": len(before),
         "by_kind": _by_kind(scores, signs, after, quiet, bench, run, split),
     }
+
+
+def taught_until(split: int) -> int:
+    """The step at which the time begins that sets the thresholds: nobody learnt from it."""
+    return 2 * split // 3
 
 
 def _by_kind(

@@ -6,6 +6,7 @@ Which of it teaches and which examines is decided by capture and host: see `stud
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ COLUMNS = (
     *("packets_fwd", "packets_rev", "bytes_fwd", "bytes_rev", "payload_bytes_fwd", "payload_bytes_rev"),
     *("tcp_flags_fwd", "tcp_flags_rev", "syn_packets_fwd", "syn_packets_rev", "rst_packets_fwd", "rst_packets_rev"),
 )
+CAMPUS, SERVICES = "AS786", 16
 DAY_NS = 86_400_000_000_000
 LEAST_DAY = 0.5  # of a day that a background must cover
 
@@ -54,6 +56,7 @@ class Background:
     name: str
     side: str
     flows: pa.Table
+    watched: tuple[str, ...] = ()  # hosts that may be attacked and raise alarms; none named: all
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +88,9 @@ class GatheredFloods:
             table = pa.table({"src_ip": source.src_ip, "duration_ns": source.duration_ns, **source.columns})
             pq.write_table(table, folder / f"source-{place}.parquet", compression="zstd")
         about: dict[str, Any] = {
-            "backgrounds": [{"name": one.name, "side": one.side} for one in held.backgrounds],
+            "backgrounds": [
+                {"name": one.name, "side": one.side, "watched": list(one.watched)} for one in held.backgrounds
+            ],
             "sources": [{"name": one.name, "kind": one.kind, "seconds": one.seconds} for one in held.sources],
             "attacks": [asdict(one) for one in held.attacks],
         }
@@ -140,7 +145,7 @@ def load_floods(folder: Path) -> FloodMaterial:
         )
     return FloodMaterial(
         backgrounds=tuple(
-            Background(**one, flows=pq.read_table(folder / f"background-{place}.parquet"))
+            Background(**_tuples(one), flows=pq.read_table(folder / f"background-{place}.parquet"))
             for place, one in enumerate(about["backgrounds"])
         ),
         sources=tuple(sources),
@@ -161,13 +166,19 @@ def floods(places: Places) -> GatheredFloods:
     mirai = places.data / MIRAI[0]
     if mirai.is_file():
         sources.append(_mirai(mirai))
-    days = _days(slim(read(background).to_arrow()))
+    sources = [by_network(one) for one in sources]
+    days = _days(by_service(slim(read(background).to_arrow())))
     middle = len(days) // 2
     return GatheredFloods(
         title="Attack captures over LUFlow",
         material=FloodMaterial(
             backgrounds=tuple(
-                Background(name=name, side=TEACHING if place < middle else ASKING, flows=table)
+                Background(
+                    name=name,
+                    side=TEACHING if place < middle else ASKING,
+                    flows=table,
+                    watched=tuple(f"{CAMPUS}/{service}" for service in range(SERVICES)),
+                )
                 for place, (name, table) in enumerate(days)
             ),
             sources=tuple(sources),
@@ -177,6 +188,9 @@ def floods(places: Places) -> GatheredFloods:
         proof=f"of {len(sources)} attack captures and of all victims none is on two sides",
         notes=(
             f"backgrounds {', '.join(name for name, _ in days)} as they are, with the scans and probes that they hold",
+            f"LUFlow tells AS numbers only, and {CAMPUS} is an end of every flow: what is attacked are its services, "
+            f"ports in {SERVICES} groups by a hash; sources of attacks are told by the first 16 bits, as coarse as "
+            "an AS, for else any flood would be known by having more sources than an AS number can show",
             f"attack captures {', '.join(f'{one.name} ({one.kind}, {one.seconds:.3g} s)' for one in sources)}",
         ),
     )
@@ -217,6 +231,27 @@ def laboratory_floods(places: Places) -> GatheredFloods:
 def slim(table: pa.Table) -> pa.Table:
     """Only what rates need."""
     return table.select([name for name in COLUMNS if name in table.column_names]).combine_chunks()
+
+
+def by_service(table: pa.Table) -> pa.Table:
+    """What is sent to `CAMPUS` is sent to one of its services: ports in groups by a hash."""
+    ports = np.asarray(pc.fill_null(table["dst_port"], 0).to_numpy(), np.int64)
+    known, places = np.unique(ports, return_inverse=True)
+    names = np.array([f"{CAMPUS}/{zlib.crc32(str(port).encode()) % SERVICES}" for port in known.tolist()])
+    own = pc.fill_null(pc.equal(table["dst_name"], CAMPUS), False)
+    at = table.schema.get_field_index("dst_name")
+    return table.set_column(at, "dst_name", pc.if_else(own, pa.array(names[places]), table["dst_name"]))
+
+
+def by_network(source: AttackSource) -> AttackSource:
+    """With sources by the first 16 bits of their IPv4 addresses."""
+    packed = np.frombuffer(b"".join(source.src_ip.to_pylist()), np.uint8).reshape(-1, 16).copy()
+    packed[:, 14:] = 0
+    return replace(source, src_ip=pa.array([row.tobytes() for row in packed], source.src_ip.type))
+
+
+def _tuples(about: dict[str, Any]) -> dict[str, Any]:
+    return about | {"watched": tuple(about["watched"])}
 
 
 def _days(table: pa.Table) -> list[tuple[str, pa.Table]]:

@@ -16,7 +16,7 @@ from .signs import Numbers, Signs, Values
 
 CONTEXT = 32  # steps of a window
 STRIDE = CONTEXT // 2  # each step is judged with at least half a window before it, or all that there is
-BUSY_SHARE = 0.7  # of quiet windows, how many end where there is traffic
+BUSY_SHARE = 0.7  # of what is taught as quiet, how much ends where there is traffic
 BUSY_PACKETS_PER_S = 1.0
 
 
@@ -62,12 +62,15 @@ def drawn_windows(lessons: Sequence[Lesson], count: int, rng: np.random.Generato
     steps = {one.signs.step_ns for one in lessons}
     attacked = [(place, *np.nonzero(one.codes > QUIET)) for place, one in enumerate(lessons)]
     with_attack = _at(attacked, count // 2, rng)
-    quiet = []
+    quiet, busy = [], []
     for place, lesson in enumerate(lessons):
         is_quiet = lesson.codes == QUIET
-        busy = is_quiet & (np.nan_to_num(lesson.signs.packets) >= BUSY_PACKETS_PER_S * lesson.signs.step_s)
-        quiet.append((place, *np.nonzero(busy if busy.sum() > CONTEXT else is_quiet)))
-    at = [(*one, True) for one in with_attack] + [(*one, False) for one in _at(quiet, count - count // 2, rng)]
+        is_busy = is_quiet & (np.nan_to_num(lesson.signs.packets) >= BUSY_PACKETS_PER_S * lesson.signs.step_s)
+        quiet.append((place, *np.nonzero(is_quiet)))
+        busy.append((place, *np.nonzero(is_busy if is_busy.sum() > CONTEXT else is_quiet)))
+    most_busy = round(BUSY_SHARE * (count - count // 2))
+    without = [*_at(busy, most_busy, rng), *_at(quiet, count - count // 2 - most_busy, rng)]
+    at = [(*one, True) for one in with_attack] + [(*one, False) for one in without]
     values = np.full((len(at), lessons[0].signs.values.shape[1], CONTEXT), np.nan, np.float32)
     codes = np.full((len(at), CONTEXT), UNTOLD, np.int16)
     for row, (place, host, step, is_attack) in enumerate(at):

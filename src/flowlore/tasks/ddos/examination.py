@@ -33,6 +33,7 @@ def examined(
     asked_from: int = 0,
     kind_places: npt.NDArray[np.int64] | None = None,
     kinds: Sequence[str] = (),
+    allowed_a_day: Sequence[float] = FALSE_ALARMS_A_DAY,
 ) -> dict[str, Any]:
     """Scores [hosts, steps] against attacks that begin after the first `asked_from` steps. `quiet` are scores of hosts
     and steps without attacks at another time, NaN elsewhere: they set the thresholds.
@@ -56,12 +57,16 @@ def examined(
     }
     thresholds = {
         allowed: threshold_for(quiet, signs.step_s, replace(settings, false_alarms_a_day=allowed))
-        for allowed in FALSE_ALARMS_A_DAY
+        for allowed in allowed_a_day
     }
     for allowed, threshold in thresholds.items():
         over = is_quiet & (np.nan_to_num(scores, nan=-np.inf) > threshold)
         runs = sum(len(runs_of(np.flatnonzero(row).tolist(), settings.quiet_steps)) for row in over if row.any())
-        result["at"][f"{allowed:g}"] = {"threshold": threshold, "false_alarms_a_day": runs / max(days, 1e-9)}
+        result["at"][f"{allowed:g}"] = {
+            "threshold": threshold,
+            "false_alarms": runs,
+            "false_alarms_a_day": runs / max(days, 1e-9),
+        }
     for name in (ALL, *STRATA):
         chosen = [one for one in attacks if name in (ALL, stratum_of(one.times_usual))]
         if chosen:

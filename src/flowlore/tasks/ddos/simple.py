@@ -68,4 +68,4 @@ class Entropy(Detector):
             mean = np.where(known, mean + pace * moved, mean)
             spread = np.where(known, spread + pace * (moved**2 - spread), spread)
             seen = seen + known
-        return out
+        return np.where(np.isnan(out) & ~np.isnan(signs.packets), 0.0, out)  # nobody sent anything: nothing unusual

@@ -17,7 +17,7 @@ FEATURES = (
 NOISE_PER_S = (10.0, 10_000.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # of each feature: so little says nothing about a host
 LEAST_VARIANCE = 0.09  # of the logarithm
 DAY_S = 86_400.0
-TAIL = 0.01  # share of the largest quiet scores from which rarer ones are extrapolated
+TAIL, FEWEST_OF_TAIL = 0.01, 20  # share or number of the largest quiet scores from which rarer ones are extrapolated
 FEWEST_SCORES = 100
 CLIPPED = 3.0  # what is further away moves the baseline no more than this, so that an attack does not become normal
 
@@ -98,8 +98,9 @@ def threshold_for(
         )
     days = quiet.shape[1] * step_s / DAY_S
     share = settings.false_alarms_a_day * days / len(scores)
-    if share >= TAIL:
+    tail = min(TAIL, FEWEST_OF_TAIL / len(scores))
+    if share >= tail:
         return float(np.quantile(scores, max(1 - share, 0.0)))
-    start = float(np.quantile(scores, 1 - TAIL))
+    start = float(np.quantile(scores, 1 - tail))
     beyond = scores[scores > start] - start
-    return start + float(beyond.mean() if len(beyond) else 0.1) * float(np.log(TAIL / share))
+    return start + float(beyond.mean() if len(beyond) else 0.1) * float(np.log(tail / share))

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ...errors import ModelError
 from .attacks import QUIET
-from .detector import BUSY_PACKETS_PER_S, Detector, Lesson, check_lessons
+from .detector import BUSY_PACKETS_PER_S, BUSY_SHARE, Detector, Lesson, check_lessons
 from .signs import Signs, Values
 
 LAGS = (0, 1, 2, 3, 5, 8, 16, 31)
 MOST_QUIET = 20_000
 HOSTS_AT_ONCE = 16
+FEWEST_IN_LEAF = 5  # steps; fewer where one short attack is all that is known
 
 
 class BoostedDetector(Detector):
@@ -34,10 +35,13 @@ class BoostedDetector(Detector):
         for lesson in lessons:
             attacked, quiet = lesson.codes > QUIET, lesson.codes == QUIET
             busy = quiet & (np.nan_to_num(lesson.signs.packets) >= BUSY_PACKETS_PER_S * lesson.signs.step_s)
-            chosen = np.argwhere(busy if busy.any() else quiet)
             most = MOST_QUIET // len(lessons)
-            if len(chosen) > most:
-                chosen = chosen[np.sort(rng.choice(len(chosen), most, replace=False))]
+            chosen = np.concatenate(
+                [
+                    _drawn(busy, round(BUSY_SHARE * most), rng),
+                    _drawn(quiet & ~busy, round((1 - BUSY_SHARE) * most), rng),
+                ]
+            )
             at = np.concatenate([np.argwhere(attacked), chosen])
             inputs.append(_lagged(lesson.signs, at[:, 0], at[:, 1]))
             truths.append(np.arange(len(at)) < attacked.sum())
@@ -47,7 +51,7 @@ class BoostedDetector(Detector):
             n_estimators=200,
             learning_rate=0.05,
             num_leaves=15,
-            min_child_samples=5,
+            min_child_samples=min(FEWEST_IN_LEAF, max(int(y.sum()) // 2, 1)),
             colsample_bytree=0.5,
             subsample=0.8,
             subsample_freq=1,
@@ -82,6 +86,12 @@ class BoostedDetector(Detector):
         except (KeyError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
             raise ModelError("models: the trees of this detector are damaged", hint="teach it again") from error
         return made
+
+
+def _drawn(wanted: npt.NDArray[np.bool_], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """At most so many of the hosts and steps that are wanted."""
+    found = np.argwhere(wanted)
+    return found if len(found) <= most else found[np.sort(rng.choice(len(found), most, replace=False))]
 
 
 def _lagged(signs: Signs, hosts: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
