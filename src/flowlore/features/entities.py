@@ -19,6 +19,7 @@ from .batch import Array
 from .settings import FeatureSettings
 
 Tokens = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
 
 TOKENS = 32_768  # numbers that tokens are hashed to, 0 (absent) included
 DOMAIN_LABELS = 4  # `a.b.example.org` gives org, example.org, b.example.org, a.b.example.org
@@ -111,6 +112,16 @@ def domain_suffixes(name: str) -> list[str]:
     return [".".join(labels[-count:]) for count in range(1, min(len(labels), DOMAIN_LABELS) + 1)]
 
 
+def prefix_hashes(octets: npt.NDArray[np.uint8]) -> Hashes:
+    """Of 16-byte addresses, [addresses, 16]: a number of 64 bits for each prefix, the shortest first."""
+    is_ipv4 = (octets[:, :10] == 0).all(axis=1) & (octets[:, 10:12] == 255).all(axis=1)
+    hashes = [
+        np.where(is_ipv4, _hash_of_first(octets[:, 12:], short // 8), _hash_of_first(octets, long // 8))
+        for short, long in zip(IPV4_PREFIXES, IPV6_PREFIXES, strict=True)
+    ]
+    return np.stack(hashes, axis=1)
+
+
 def _words(table: pa.RecordBatch, column: str, width: int, tokens_of: Callable[[str], list[int]]) -> Tokens:
     """Tokens of each value of a column; Python looks at every distinct value once."""
     rows = table.num_rows
@@ -166,21 +177,18 @@ def _address(table: pa.RecordBatch, column: str) -> Tokens:
     is_there = held.is_valid().to_numpy(zero_copy_only=False)
     filled = pc.fill_null(held, pa.scalar(bytes(16), pa.binary(16)))
     octets = np.frombuffer(filled.buffers()[1], np.uint8)[filled.offset * 16 : (filled.offset + rows) * 16]
-    octets = octets.reshape(rows, 16)
-    is_ipv4 = (octets[:, :10] == 0).all(axis=1) & (octets[:, 10:12] == 255).all(axis=1)
-    for place, (short, long) in enumerate(zip(IPV4_PREFIXES, IPV6_PREFIXES, strict=True)):
-        out[:, place] = np.where(is_ipv4, _prefix_tokens(octets[:, 12:], short // 8), _prefix_tokens(octets, long // 8))
+    out[:] = np.uint64(1) + prefix_hashes(octets.reshape(rows, 16)) % np.uint64(TOKENS - 1)
     out[~is_there] = 0
     return out
 
 
-def _prefix_tokens(octets: npt.NDArray[np.uint8], taken: int) -> Tokens:
+def _hash_of_first(octets: npt.NDArray[np.uint8], taken: int) -> Hashes:
     """FNV-1a over the first octets and their number."""
     mixed = np.full(len(octets), (0xCBF29CE484222325 ^ taken) % 2**64, np.uint64)
     for place in range(taken):
         mixed = (mixed ^ octets[:, place]) * np.uint64(0x100000001B3)
     mixed ^= mixed >> np.uint64(29)
-    return (np.uint64(1) + mixed % np.uint64(TOKENS - 1)).astype(np.int32)
+    return mixed
 
 
 _TOKENISERS: dict[str, Callable[[pa.RecordBatch, str], Tokens]] = {

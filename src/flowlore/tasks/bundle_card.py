@@ -38,6 +38,11 @@ def _answers(manifest: Mapping[str, Any]) -> list[str]:
         return [f"It makes up flows of {classes} `flowlore generate` asks it; its flows are nobody's traffic."]
     if "detector" in manifest["states"]:
         return [f"It finds floods of {classes} `flowlore detect --bundle` asks it, about the rates of every host."]
+    if manifest["model"] == "skip-gram":
+        return [
+            "It knows vectors of hosts, ports and names: `flowlore entities` asks it. It holds the addresses and names "
+            "that it has met in clear."
+        ]
     if manifest["model"] == "flowgen":
         return ["It knows how rates move: `flowlore forecast --bundle` and `flowlore detect --bundle` ask it."]
     names = f"It names {classes}"

@@ -92,6 +92,11 @@ class Predictor:
                 f"bundle: `{bundle.name}` makes flows up, and neither embeds nor names any",
                 hint="`flowlore generate` uses it; `flowlore bundles` lists others",
             )
+        if bundle.model == "skip-gram":
+            raise BundleError(
+                f"bundle: `{bundle.name}` holds vectors of entities, and neither embeds nor names single flows",
+                hint="`flowlore entities` asks it; `flowlore bundles` lists others",
+            )
         if "detector" in bundle.states or bundle.needs == ("rates.values",):
             raise BundleError(
                 f"bundle: `{bundle.name}` knows rates of hosts over time, and neither embeds nor names single flows",
