@@ -8,6 +8,7 @@ from .models.autoencoder.settings import AutoencoderSettings
 from .models.flowgen.settings import FlowgenSettings
 from .models.graph.settings import GraphEncoderSettings
 from .models.settings import FineTuningSettings, TrainingSettings
+from .models.skipgram.settings import SkipGramSettings
 from .registry import Registry
 from .sources.settings import SourceSettings
 from .tasks.ddos.settings import DetectionSettings
@@ -22,6 +23,7 @@ class PipelineConfig(SourceSettings):
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     graph: GraphEncoderSettings = field(default_factory=GraphEncoderSettings)
     flowgen: FlowgenSettings = field(default_factory=FlowgenSettings)
+    skipgram: SkipGramSettings = field(default_factory=SkipGramSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
     detection: DetectionSettings = field(default_factory=DetectionSettings)

@@ -17,6 +17,7 @@ from . import (
     detect,
     discover,
     embed,
+    entities,
     evaluate,
     explain,
     fit,
@@ -83,8 +84,12 @@ VERBS: dict[str, Callable[..., None]] = {
 for name, verb in VERBS.items():
     app.command(name=name)(verb)
 
-GROUPS: dict[str, dict[str, Callable[..., None]]] = {"lab": lab.WORDS}  # verbs that have verbs of their own
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {  # verbs that have verbs of their own
+    "entities": entities.WORDS,
+    "lab": lab.WORDS,
+}
 
+app.add_typer(entities.app, name="entities")
 app.add_typer(lab.app, name="lab")
 
 

@@ -97,10 +97,13 @@ class EntityVectors:
         """Which words were met; the others' vectors are of what they share with words that were."""
         return self._model(kind).knows(words_of(kind, as_written(kind, words)))
 
+    def is_known(self, word: str, kind: Kind) -> bool:
+        return bool(self.knows([word], kind)[0])
+
     def kind_of(self, word: str) -> Kind:
         """What a word looks like; a name that was met as a host is a host's pseudonym."""
         kind = kind_of(word)
-        if kind == "name" and not self.knows([word], "name")[0] and self.knows([word], "host")[0]:
+        if kind == "name" and not self.is_known(word, "name") and self.is_known(word, "host"):
             return "host"
         return kind
 
@@ -166,7 +169,7 @@ class EntityVectors:
         if kind not in self.models:
             raise InputError(
                 f"entities: there is no kind `{kind}` (known: {', '.join(KINDS)})",
-                hint=nearest_name_hint(kind, list(KINDS)),
+                hint=nearest_name_hint(kind, list(KINDS)) or "leave it out: words mostly look like what they are",
             )
         return self.models[kind]
 
