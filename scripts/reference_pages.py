@@ -14,8 +14,19 @@ from flowlore.config import PipelineConfig, registries
 from flowlore.features.rates.columns import rates_columns
 from flowlore.features.rates.notes import NOTE_MEANINGS
 from flowlore.flows.schema import SCHEMA_VERSION, columns
-from flowlore.settings import all_settings
+from flowlore.lab.scenario import CapturePoint, Clock, ExportPoint, Host, Link, Network, Plan, Router
+from flowlore.settings import Settings, all_settings
 
+SCENARIO_TABLES: dict[str, type[Settings]] = {
+    "At the top": Clock,
+    "`[links.NAME]`": Link,
+    "`[networks.NAME]`": Network,
+    "`[routers.NAME]`": Router,
+    "`[hosts.NAME]`": Host,
+    "`[[activities]]`": Plan,
+    "`[captures.NAME]`": CapturePoint,
+    "`[exports.NAME]`": ExportPoint,
+}
 REPOSITORY = Path(__file__).resolve().parent.parent
 REFERENCE = REPOSITORY / "docs" / "reference"
 NOTICE = "<!-- Written by scripts/docs from the code. Change the code, then run `make docs`. -->\n"
@@ -29,6 +40,7 @@ def main() -> int:
         "rates.md": rates_page(),
         "errors.md": errors_page(),
         "registries.md": registries_page(),
+        "scenarios.md": scenarios_page(),
     }
     stale = []
     for name, text in pages.items():
@@ -85,6 +97,24 @@ def settings_page() -> str:
                 value = item.type + _bounds(item.minimum, item.maximum)
                 default = "unset" if item.default is None else f"`{_toml(item.default)}`"
                 parts.append(f"| `{path}` | {_cell(value)} | {default} | {_cell(item.meaning)} |")
+        parts.append("")
+    return _page(parts)
+
+
+def scenarios_page() -> str:
+    """Every key of a scenario of the laboratory."""
+    parts = [
+        "# Scenarios\n",
+        NOTICE,
+        "Keys of a scenario's TOML file. [How scenarios are written](../guides/laboratory.md);",
+        "[roles and their options](../guides/laboratory-roles.md).\n",
+    ]
+    for title, cls in SCENARIO_TABLES.items():
+        parts += [f"## {title}\n", f"{cls.__doc__}\n", "| key | value | default | meaning |", "|---|---|---|---|"]
+        for item in all_settings(cls):
+            value = item.type + _bounds(item.minimum, item.maximum)
+            default = "unset" if item.default is None else f"`{_toml(item.default)}`"
+            parts.append(f"| `{item.path}` | {_cell(value)} | {default} | {_cell(item.meaning)} |")
         parts.append("")
     return _page(parts)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import SettingError, UnknownName
 from .activity import Program
-from .nodes import nodes_of
+from .nodes import are_joined, nodes_of
 from .options import TARGET, check_options, check_target
 from .performer import made
 from .scenario import Option, Plan, Scenario
@@ -64,7 +64,12 @@ class Cast:
     def _serves(self, service: str, part: Part) -> bool:
         wanted = self.scenario.matching(part.plan.to) if part.plan is not None and part.plan.to else None
         everyone = wanted is None or service == "dns"
-        return any(offered(one.role) == service and (everyone or one.host in (wanted or ())) for one in self.services)
+        return any(
+            offered(one.role) == service
+            and (everyone or one.host in (wanted or ()))
+            and are_joined(self.scenario, part.host, one.host)
+            for one in self.services
+        )
 
     def check(self) -> None:
         """Every activity has a service to use, and every service a port of its own."""
@@ -74,7 +79,7 @@ class Cast:
                     raise SettingError(
                         f"lab: {self.scenario.place}: activity `{part.name}` uses the service `{service}`, "
                         "which no host offers to it",
-                        hint=f'write `services = ["{service}"]` in a `[hosts.NAME]`',
+                        hint=f'write `services = ["{service}"]` in a `[hosts.NAME]` that routers join to `{part.host}`',
                     )
         taken: dict[tuple[str, str, int], str] = {}
         for part in self.services:

@@ -7,6 +7,8 @@ from ..errors import SettingError
 from ..registry import nearest_name_hint
 
 CHANGES = "changes"
+FACTOR = "every_factor"
+MOST_FACTOR = 1_000_000
 
 
 def laid_over(base: Mapping[str, Any], values: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -23,6 +25,12 @@ def laid_over(base: Mapping[str, Any], values: Mapping[str, Any], place: str) ->
     if not isinstance(changes, Mapping):
         raise SettingError(f"lab: {place}: `{CHANGES}` must be a table", hint=f"write `[{CHANGES}.ACTIVITY]`")
     for activity, change in changes.items():
+        factor = change.get(FACTOR, 1) if isinstance(change, Mapping) else 1
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= MOST_FACTOR:
+            raise SettingError(
+                f"lab: {place}: [{CHANGES}.{activity}]: `{FACTOR}` is {factor!r}",
+                hint=f"write a number above 0, {MOST_FACTOR:,} at most",
+            )
         if activity not in known or not isinstance(change, Mapping):
             raise SettingError(
                 f"lab: {place}: [{CHANGES}.{activity}]: nobody does that in `{values.get('extends')}`",
@@ -42,8 +50,8 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(line: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {key: one for key, one in change.items() if key != "every_factor"}
+    rest = {key: one for key, one in change.items() if key != FACTOR}
     changed = _merged(line, rest)
-    if "every_factor" in change:
-        changed["every_s"] = changed.get("every_s", 10.0) * change["every_factor"]
+    if FACTOR in change:
+        changed["every_s"] = changed.get("every_s", 10.0) * change[FACTOR]
     return changed

@@ -38,6 +38,17 @@ def nodes_of(scenario: Scenario) -> dict[str, Node]:
     return nodes
 
 
+def are_joined(scenario: Scenario, one: str, other: str) -> bool:
+    """Whether routers lead from the network of one host to that of the other, in some direction."""
+    reached, before = {scenario.hosts[one].network}, set[str]()
+    while reached != before:
+        before = set(reached)
+        for router in scenario.routers.values():
+            if reached & set(router.networks):
+                reached |= set(router.networks)
+    return scenario.hosts[other].network in reached
+
+
 def prefixes_of(network: Network) -> Iterator[IPv4Network | IPv6Network]:
     """IPv4 first."""
     for prefix in (network.ipv4, network.ipv6):

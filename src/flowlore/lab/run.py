@@ -98,7 +98,12 @@ def run_scenario(
     tell("building namespaces")
     with World(scenario, work) as world:
         stage = _Stage(world, cast, tell, exports=SOFTFLOWD not in lacking)
-        report = stage.play(output)
+        try:
+            report = stage.play(output)
+        except OSError as error:
+            if world.folder.exists():
+                raise
+            raise FlowloreError("lab: the run was ended by `flowlore lab clean --all`", hint="play it again") from error
         report.left_out = left_out
         report.unmet += sorted(world.unmet)
         report.seconds = time.monotonic() - began

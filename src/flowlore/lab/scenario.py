@@ -1,5 +1,6 @@
 """A scenario: which networks and hosts there are, what runs on them, who does what when, and where it is captured."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -12,12 +13,14 @@ from typing import Any, Literal, TypeVar
 from ..errors import SettingError
 from ..registry import nearest_name_hint
 from ..settings import Settings, setting, settings_from, settings_values
-from .extending import laid_over
+from .extending import CHANGES, laid_over
 
 S = TypeVar("S", bound=Settings)
 Option = str | int | float | bool
 Habit = Literal["steady", "random", "bursts"]
 
+NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*", re.IGNORECASE)
+LONGEST_NAME = 253
 HOST_SIGN = "@"  # an option `@NAME` stands for the address of a host, `@a @b` and `@a-*` for those of several
 BURST = 4  # actions of a burst, on average
 
@@ -174,7 +177,8 @@ def read_scenario(file: str | Path) -> Scenario:
         beside = path.with_name(base)
         under, _ = _values(beside if beside.suffix else base)
         if "extends" in under:
-            raise SettingError(f"lab: {path.name}: `{base}` extends another scenario itself", hint="extend that one")
+            hint = "extend another one" if under["extends"] == base else f"extend `{under['extends']}`"
+            raise SettingError(f"lab: {path.name}: `{base}` extends another scenario itself", hint=hint)
         values = laid_over(under, {**values, "extends": base}, path.name)
         del values["extends"]
     return scenario_from(values, name=path.stem, place=path.name)
@@ -184,7 +188,7 @@ def _values(file: str | Path) -> tuple[dict[str, Any], Path]:
     """What a file says, and where it is."""
     path = Path(file)
     shipped = shipped_scenarios()
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():  # a run of the same name may lie here
         if str(file) not in shipped:
             raise SettingError(
                 f"lab: no scenario is called `{file}` (shipped: {', '.join(shipped)})",
@@ -198,16 +202,23 @@ def _values(file: str | Path) -> tuple[dict[str, Any], Path]:
             f"lab: `{path}` cannot be read: {error.strerror or error}", hint="`flowlore lab scenarios` lists what ships"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"lab: `{path}` is not TOML: {error}") from error
+        raise SettingError(
+            f"lab: `{path}` is not TOML: {error}", hint="`flowlore lab scenarios` lists examples that ship"
+        ) from error
 
 
 def scenario_from(values: Mapping[str, Any], *, name: str, place: str) -> Scenario:
     """A scenario from nested mappings as TOML gives them."""
     groups = ("links", "networks", "routers", "hosts", "activities", "captures", "exports")
     known = {*groups, *(item.name for item in fields(Clock))}
+    if CHANGES in values:
+        raise SettingError(f"lab: {place}: `{CHANGES}` change another scenario", hint='write `extends = "NAME"` too')
     for key in values:
         if key not in known:
-            raise SettingError(f"lab: {place}: unknown name `{key}`", hint=nearest_name_hint(key, sorted(known)))
+            hint = nearest_name_hint(key, sorted(known)) or f"known here: {', '.join(sorted(known))}"
+            raise SettingError(f"lab: {place}: unknown name `{key}`", hint=hint)
+    for group in groups:
+        _list(values, group, place) if group == "activities" else _tables(values, group, place)
     clock = _settings(Clock, {key: one for key, one in values.items() if not isinstance(one, dict | list)}, place)
     hosts: dict[str, Host] = {}
     options: dict[str, dict[str, Option]] = {}
@@ -271,7 +282,10 @@ def _list(values: Mapping[str, Any], key: str, place: str) -> list[dict[str, Any
 def _without_options(table: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Option]]:
     options = table.get("options", {})
     if not isinstance(options, dict) or not all(isinstance(one, str | int | float) for one in options.values()):
-        raise SettingError(f"lab: {where}: `options` must be a table of texts, numbers, true and false")
+        raise SettingError(
+            f"lab: {where}: `options` must be a table of texts, numbers, true and false",
+            hint='several hosts are one text: `target = "@shop @news"`',
+        )
     return {key: one for key, one in table.items() if key != "options"}, options
 
 
@@ -303,19 +317,54 @@ def _check(scenario: Scenario) -> None:
             )
     for name, network in scenario.networks.items():
         _check_prefixes(f"{scenario.place}: [networks.{name}]", network)
+    _check_apart(scenario)
+    _check_names(scenario)
     for number, plan in enumerate(scenario.timetable, 1):
         where = f"{scenario.place}: [[activities]] {number}"
         meant = [pattern for value in scenario.timetable_options[number - 1].values() for pattern in hosts_meant(value)]
         for pattern in (*plan.hosts, *plan.to, *meant):
             if not scenario.matching((pattern,)):
+                near = nearest_name_hint(pattern, list(scenario.hosts)) or f"known: {', '.join(scenario.hosts)}"
                 raise SettingError(
                     f"lab: {where}: no host is called `{pattern}`",
-                    hint=nearest_name_hint(pattern, list(scenario.hosts)),
+                    hint="write a space between two" if "," in pattern else near,
                 )
         if not plan.hosts:
             raise SettingError(f"lab: {where}: nobody does it", hint='write `hosts = ["NAME"]`')
-        if plan.starts_s >= (plan.ends_s or scenario.clock.duration_s):
-            raise SettingError(f"lab: {where}: it ends before it starts (at {plan.starts_s:g} s)")
+        end_s = min(plan.ends_s or scenario.clock.duration_s, scenario.clock.duration_s)
+        if plan.starts_s >= end_s:
+            raise SettingError(
+                f"lab: {where}: it starts at {plan.starts_s:g} s and is to end at {end_s:g} s",
+                hint="a smaller `starts_s`, or a larger `ends_s` or `duration_s`",
+            )
+
+
+def _check_apart(scenario: Scenario) -> None:
+    """No address is in two networks."""
+    prefixes = [
+        (name, ip_network(text))
+        for name, network in scenario.networks.items()
+        for text in (network.ipv4, network.ipv6)
+        if text is not None
+    ]
+    for place, (name, prefix) in enumerate(prefixes):
+        for other, before in prefixes[:place]:
+            if prefix.version == before.version and prefix.overlaps(before):
+                raise SettingError(
+                    f"lab: {scenario.place}: [networks.{name}]: {prefix} overlaps {before} of `{other}`",
+                    hint="give each network a prefix of its own",
+                )
+
+
+def _check_names(scenario: Scenario) -> None:
+    """What DNS is to answer for."""
+    for host, settings in scenario.hosts.items():
+        for name in settings.names:
+            if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+                raise SettingError(
+                    f"lab: {scenario.place}: [hosts.{host}]: `{name}` is no name that DNS can answer for",
+                    hint="labels of a-z, 0-9 and `-`, joined by dots: www.example.org",
+                )
 
 
 def _references(scenario: Scenario) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
@@ -324,7 +373,7 @@ def _references(scenario: Scenario) -> Iterator[tuple[str, str, str, Mapping[str
             yield f"[routers.{name}]", "network", network, scenario.networks
         if router.nat_towards is not None:
             own = {network: scenario.networks.get(network) for network in router.networks}
-            yield f"[routers.{name}]", "network of its own", router.nat_towards, own
+            yield f"[routers.{name}]: `nat_towards`: in its `networks`", "network", router.nat_towards, own
         if router.link is not None:
             yield f"[routers.{name}]", "link", router.link, scenario.links
     for name, host in scenario.hosts.items():
@@ -346,9 +395,13 @@ def _check_prefixes(where: str, network: Network) -> None:
         try:
             parsed = ip_network(prefix)
         except ValueError as error:
-            raise SettingError(f"lab: {where}: {error}") from None
+            raise SettingError(f"lab: {where}: {error}", hint="for example 10.1.0.0/24 or fd00:1::/64") from None
         if parsed.version != version:
             raise SettingError(f"lab: {where}: `{prefix}` is not an IPv{version} prefix")
+        if parsed.is_loopback or parsed.is_multicast or parsed.is_link_local or parsed.is_unspecified:
+            raise SettingError(
+                f"lab: {where}: `{prefix}` is no network of hosts", hint="for example 10.1.0.0/24 or fd00:1::/64"
+            )
         if not parsed.is_private:
             raise SettingError(
                 f"lab: {where}: `{prefix}` belongs to somebody",

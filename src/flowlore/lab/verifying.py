@@ -140,7 +140,8 @@ def _described(path: Path) -> dict[str, Any]:
         if all(map(isinstance, parts, (dict, dict, list))):
             return found
     raise InputError(
-        f"lab: `{path}` is not what a run wrote, or is damaged", hint="`flowlore lab run` makes the folder anew"
+        f"lab: `{path}` is not what a run wrote, or is damaged",
+        hint="`flowlore lab run … --overwrite` makes the folder anew",
     )
 
 

@@ -1,5 +1,6 @@
 """What a person or a machine can get wrong: one clear line with the fix, exit 2, and nothing left behind."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -150,6 +151,28 @@ SCANS = "packets_per_s = 50\npackets = 60"
         ('["dns"]', '["dns"]\noptions = { port = 0 }', "option `port` is 0", "from 1 to 65,535"),
         ('"192.0.2.0/24"', '"192.0.2.0/31"', "[networks.outside] has no address left for `gate`", "shorter prefix"),
         ("[hosts.names]", "[hosts.gate]", "`gate` is both a router and a host", "rename"),
+        ('"192.0.2.0/24"', '"10.77.1.128/25"', "10.77.1.128/25 overlaps 10.77.1.0/24 of `lan`", "prefix of its own"),
+        ('"192.0.2.0/24"', '"127.0.0.0/24"', "`127.0.0.0/24` is no network of hosts", "for example"),
+        ('"192.0.2.0/24"', '"192.0.2.9/24"', "has host bits set", "for example"),
+        (
+            'networks = ["lan", "outside"]',
+            'networks = ["outside"]',
+            "`dns`, which no host offers to it",
+            "routers join",
+        ),
+        (
+            'services = ["dns"]',
+            'services = ["dns"]\nnames = ["a b/../c"]',
+            "no name that DNS can answer",
+            "www.example",
+        ),
+        (
+            'nat_towards = "outside"',
+            'nat_towards = "inside"',
+            "in its `networks`: there is no network `inside`",
+            "did you mean",
+        ),
+        ("every_s = 1", "every_s = 1\nstarts_s = 9", "it starts at 9 s and is to end at 5 s", "`duration_s`"),
     ],
 )
 @pytest.mark.usefixtures("anyone")
@@ -162,6 +185,32 @@ def test_wrong_options_and_addresses(
     assert problem in said and hint in said
     with pytest.raises(SettingError, match=re.escape(problem)):
         cast_of(read_scenario(scenario))  # `lab check` says it too
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        ("hosts = 3", "`hosts` must hold tables", "write `[hosts.NAME]`"),
+        ("[changes.ask-dns]", "`changes` change another scenario", "extends"),
+        ("foo = 1", "unknown name `foo`", "known here: activities"),
+        ('extends = "quick"\n[changes.ask-dns]\nevery_factor = "2"', "`every_factor` is '2'", "a number above 0"),
+        ('extends = "quick"\n[changes.ask-dns]\nevery_factor = -1', "`every_factor` is -1", "a number above 0"),
+        ("= 9", "is not TOML", "`flowlore lab scenarios`"),
+    ],
+)
+@pytest.mark.usefixtures("anyone")
+def test_scenarios_that_say_nothing(
+    scenario: Path, capsys: pytest.CaptureFixture, text: str, problem: str, hint: str
+) -> None:
+    scenario.write_text(text)
+    said = refusal(scenario, scenario.parent / "out", capsys)
+    assert problem in said and hint in said
+
+
+def test_a_run_of_the_same_name_hides_no_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick").mkdir()
+    assert read_scenario("quick").place == "quick.toml"
 
 
 @pytest.mark.usefixtures("anyone")
@@ -181,6 +230,28 @@ def test_outputs_that_cannot_be(scenario: Path, capsys: pytest.CaptureFixture) -
         assert problem in said and hint in said and "Traceback" not in said
     if Path("/proc/self").exists():
         assert "nothing can be written in `/proc`" in refusal(scenario, Path("/proc/out"), capsys)
+
+
+@pytest.mark.usefixtures("anyone")
+def test_a_run_that_was_cleaned_away(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    class Gone(contextlib.nullcontext):
+        folder = scenario.parent / "gone"
+
+        def __init__(self, *_: object) -> None:
+            super().__init__(self)
+
+    class Stage:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def play(self, output: Path) -> None:
+            (Gone.folder / "staff.pcapng").stat()
+
+    monkeypatch.setattr("flowlore.lab.run.World", Gone)
+    monkeypatch.setattr("flowlore.lab.run._Stage", Stage)
+    monkeypatch.setattr("flowlore.lab.run.missing_programs", lambda _: [])
+    assert "ended by `flowlore lab clean --all`" in refusal(scenario, scenario.parent / "out", capsys)
 
 
 @pytest.mark.needs_root

@@ -53,7 +53,7 @@ def test_the_base_stays_as_it_is() -> None:
     ("old", "new", "problem", "hint"),
     [
         ("[changes.ask-dns]", "[changes.ask-dsn]", "[changes.ask-dsn]: nobody does that", "did you mean `ask-dns`?"),
-        ('"small.toml"', '"over.toml"', "`over.toml` extends another scenario itself", "extend that one"),
+        ('"small.toml"', '"over.toml"', "`over.toml` extends another scenario itself", "extend another one"),
         ('"small.toml"', '"none.toml"', "cannot be read", "`flowlore lab scenarios`"),
         ('"small.toml"', '"ofice"', "no scenario is called `ofice`", "did you mean `office`?"),
         ("every_factor = 0.5", "evry_factor = 0.5", "unknown setting `evry_factor`", ""),

@@ -68,7 +68,7 @@ def test_equal_scenarios_have_equal_values() -> None:
         ("[[activities]]", '[exports.x]\ncapture = "lan"\n[[activities]]', "there is no capture `lan`", "known: none"),
         ("[[activities]]", '[exports.x]\nversion = "8"\n[[activities]]', "[exports.x]: ", ""),
         ("[hosts.names]", '[hosts."a b"]', "is no name that a machine can have", "up to 20"),
-        ('hosts = ["desk-*"]', 'hosts = ["desk-*"]\nstarts_s = 20', "it ends before it starts", ""),
+        ('hosts = ["desk-*"]', 'hosts = ["desk-*"]\nstarts_s = 20', "it starts at 20 s and is to end at", ""),
     ],
 )
 def test_mistakes_name_the_place_and_the_fix(old: str, new: str, problem: str, hint: str) -> None:
