@@ -10,7 +10,9 @@ import typer
 from . import learning, options
 
 if TYPE_CHECKING:
+    from ..config import PipelineConfig
     from ..tasks.hosts import HostReport
+    from ..tasks.predictor import Predictor
 
 
 def graph(
@@ -54,8 +56,10 @@ def graph(
         raise OutputError("output: where the page should go was not said", hint="`-o graph.html`")
     page = FileInTheMaking(output, overwrite=overwrite)
     try:
-        table = learning.read_flows(inputs or [], options.resolved(config, set), where=where)
-        report = _verdicts(bundle, table) if bundle is not None else None
+        settings = options.resolved(config, set)
+        predictor = None if bundle is None else _loaded(bundle, settings)  # before the flows are read
+        table = learning.read_flows(inputs or [], settings, where=where)
+        report = None if predictor is None else _verdicts(predictor, table)
         scores = {one.host: float(-rank) for rank, one in enumerate(report.verdicts)} if report else None
         drawn = host_graph(table, middle=host, hops=hops, most_hosts=most_hosts, scores=scores)
         said = _said(report) if report is not None else None
@@ -76,12 +80,15 @@ def graph(
 MARKED = 10
 
 
-def _verdicts(bundle: str, table: object) -> HostReport:
+def _loaded(bundle: str, settings: PipelineConfig) -> Predictor:
     learning.require_extra()
-    from ..tasks.hosts import host_verdicts
-    from ..tasks.predictor import load
+    return learning.loaded(bundle, settings)
 
-    return host_verdicts(load(bundle), table, explained=0)
+
+def _verdicts(predictor: Predictor, table: object) -> HostReport:
+    from ..tasks.hosts import host_verdicts
+
+    return host_verdicts(predictor, table, explained=0)
 
 
 def _said(report: HostReport) -> dict[str, str]:

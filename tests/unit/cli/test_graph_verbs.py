@@ -57,6 +57,11 @@ def test_windows_are_those_of_the_bundle(office: Path, tmp_path: Path, capsys: p
     asked = ["hosts", str(office), str(DEMO_CAPTURE), "--set"]
     assert run([*asked, "graph.windows.window_s=10"]) == 2
     assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
+    page = tmp_path / "page.html"
+    graph = ["graph", str(DEMO_CAPTURE), "-o", str(page), "--bundle", str(office), "--set", "graph.windows.window_s=10"]
+    assert run(graph) == 2
+    assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
+    assert not page.exists()
     assert run([*asked, "graph.windows.window_s=5"]) == 0
     for verb, more in (("embed", ["-o", str(tmp_path / "vectors.parquet")]), ("discover", [])):
         assert run([verb, str(office), str(DEMO_CAPTURE), *more, "--set", "graph.windows.memory_windows=2"]) == 2
