@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from made_up_floods import tiny_floods
 
@@ -15,8 +17,17 @@ from flowlore.studies.conduct import Order, conduct
 from flowlore.studies.ddos.arms import LABELS, PRETRAINED, SAMPLED, UNSEEN, shots_of
 from flowlore.studies.ddos.episodes import scene_of, scenes_of, sides_of
 from flowlore.studies.material import Places
-from flowlore.studies.materials.floods import ASKING, TEACHING, floods, laboratory_floods, load_floods
+from flowlore.studies.materials.floods import (
+    ASKING,
+    TEACHING,
+    by_network,
+    by_service,
+    floods,
+    laboratory_floods,
+    load_floods,
+)
 from flowlore.studies.study import SCALES
+from flowlore.tasks.ddos.signs import SIGNS
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +53,33 @@ def test_no_capture_and_no_victim_is_on_two_sides() -> None:
     victims = [{one.victim for scene in scenes for one in scene.attacks} for scenes in (taught, asked)]
     assert victims[0] and victims[1] and not victims[0] & victims[1]
     assert all(one.begin_ns >= scene.signs.start_ns + 7_200e9 for scene in (*taught, *asked) for one in scene.attacks)
+
+
+def test_attacks_are_told_as_the_background_tells_its_own_flows() -> None:
+    background = tiny_floods(Places(data=None)).material.backgrounds[0]  # type: ignore[arg-type]
+    syn = next(one for one in tiny_floods(Places(data=None)).material.sources if one.kind == "syn-flood")  # type: ignore[arg-type]
+    flags = [name for name in background.flows.column_names if "flags" in name or name.startswith(("syn_", "rst_"))]
+    bare = replace(background, flows=background.flows.drop_columns(flags).append_column(
+        "tcp_flags_fwd", pa.nulls(len(background.flows), pa.uint8())
+    ))  # fmt: skip
+    half_open = SIGNS.index("in_half_open_flows itself")
+    with_flags, without = (scene_of(one, [syn], 8, np.random.default_rng(0)) for one in (background, bare))
+    assert with_flags.attacks and np.nanmax(with_flags.signs.values[:, half_open]) > 0
+    assert np.nanmax(without.signs.values[:, half_open]) == 0
+    sent = [place for place, name in enumerate(SIGNS) if name.startswith("out_")]
+    assert sent and np.nanmax(with_flags.signs.values[:, sent]) == 0
+
+
+def test_what_is_sent_to_the_campus_is_sent_to_its_services() -> None:
+    table = pa.table(
+        {"dst_name": ["AS786", "AS786", "AS1", None], "dst_port": pa.array([443, None, 443, 22], pa.uint16())}
+    )
+    found = by_service(table)["dst_name"].to_pylist()
+    assert found[0].startswith("AS786/") and found[1].startswith("AS786/") and found[2:] == ["AS1", None]
+    source = tiny_floods(Places(data=None)).material.sources[0]  # type: ignore[arg-type]
+    coarse = by_network(source)
+    assert len(set(coarse.src_ip.to_pylist())) < len(set(source.src_ip.to_pylist()))
+    assert {one[:14] for one in coarse.src_ip.to_pylist()} == {one[:14] for one in source.src_ip.to_pylist()}
 
 
 def test_sampling_keeps_amounts_and_loses_flows() -> None:

@@ -87,6 +87,15 @@ def test_fewer_false_alarms_need_a_higher_threshold() -> None:
         threshold_for(scores[:1, :50], 10.0, DetectionSettings())
 
 
+def test_a_threshold_is_made_up_only_beyond_what_was_seen() -> None:
+    scores = np.concatenate([np.zeros(99_000), np.linspace(1, 10, 1_000)])[None]
+    day = DetectionSettings(false_alarms_a_day=100)
+    step_s = 86_400 / scores.shape[1]
+    assert (scores > threshold_for(scores, step_s, day)).sum() == 100
+    once = threshold_for(scores, step_s, DetectionSettings(false_alarms_a_day=1))
+    assert 9.8 < once < 10.5  # scores that end somewhere are not taken for endless ones
+
+
 def test_an_attack_does_not_become_usual_and_a_gap_is_not_judged() -> None:
     values = np.full((len(FEATURES), 1, 200), 100.0)
     values[:, :, 100:160] = 100_000.0

@@ -118,6 +118,21 @@ def test_attacks_score_above_quiet_steps_on_hosts_that_taught_nothing(name: str,
     assert (attack[:, None] > quiet[None]).mean() > (0.97 if made.learns else 0.9)
 
 
+def test_trees_are_taught_what_silence_is(signs: Signs, town: tuple[Rates, list[Attack]]) -> None:
+    silent = np.zeros_like(signs.values)
+    hushed = replace(signs, values=silent, packets=np.zeros_like(signs.packets))
+    kinds = tuple(sorted({one.kind for one in town[1]}))
+    codes = codes_of(signs, town[1], kinds)
+    half = signs.values.copy()
+    half[:3][np.broadcast_to((codes[:3] == QUIET)[:, None], half[:3].shape)] = 0.0
+    packets = np.where((codes == QUIET) & (np.arange(len(signs)) < 3)[:, None], 0.0, signs.packets)
+    detector = BoostedDetector()
+    lesson = Lesson(signs=replace(signs, values=half, packets=packets), codes=codes)
+    detector.fit([lesson], kinds, np.random.default_rng(0))
+    of_attacks = detector.scores(signs, 0)[codes > QUIET]
+    assert detector.scores(hushed, 0).max() < np.median(of_attacks) - 2
+
+
 def test_entropy_needs_flows_and_tells_one_source_from_many(signs: Signs) -> None:
     from flowlore.tasks.ddos.entropy import with_entropy
 

@@ -6,6 +6,7 @@ Shape letters as in `network.py`; L is one answer for "attack" and one for each 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ KIND_WEIGHT = 0.3
 TEACHING = TrainingSettings(
     epochs=4, least_steps=240, batch_rows=48, learning_rate=1.5e-3, weight_decay=0.05, warm_up=0.1
 )
+PROBE_SHARE, GENTLE = 0.5, 0.1  # of the epochs before all weights learn, and of the rate at which they then do
+BEGINS_WITH, BEGIN_WEIGHT, BEGIN_BIAS = "deviations", 2.0, -4.0
 Codes = npt.NDArray[np.int16]
 
 
@@ -43,6 +46,12 @@ class Detecting(nn.Module):
         self.wide = nn.Linear(network.features * NUMBERS + CALENDAR, 1 + kinds, bias=False)
         for weight in (self.deep.weight, self.deep.bias, self.wide.weight):
             nn.init.zeros_(weight)
+
+    def begin_with(self, feature: int) -> None:
+        """Begin as a threshold on one feature, that labelled attacks then correct, in place of knowing nothing."""
+        with torch.no_grad():
+            self.wide.weight[0, feature * NUMBERS] = BEGIN_WEIGHT
+            self.deep.bias[0] = BEGIN_BIAS
 
     def forward(self, seen: Window, generator: torch.Generator | None = None) -> Tensor:
         """BTL."""
@@ -61,21 +70,23 @@ def teach(
     *,
     training: TrainingSettings = TEACHING,
     frozen: bool = False,
+    gently: bool = True,
     hidden: float = 0.1,
     place: CheckpointPlace | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Detecting, TrainingReport]:
     """From windows [windows, features, steps] and codes [windows, steps]: 0 quiet, 1 … a kind, -1 untold.
 
-    With `frozen` the decoder stays as it is and only the head learns. The encoder's own weights are what is trained.
+    With `frozen` the decoder stays as it is and only the head learns. Else the encoder's own weights are trained:
+    `gently` first the head only, then all at a fraction of the rate, so that a few attacks do not undo what was
+    pre-trained; a decoder of random weights has nothing to lose, and learns at once.
     """
     if encoder.network is None:
         raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
     network = encoder.network
     module = Detecting(network, kinds)
-    if frozen:
-        for weight in network.parameters():
-            weight.requires_grad_(False)
+    if BEGINS_WITH in encoder.features:
+        module.begin_with(encoder.features.index(BEGINS_WITH))
     inputs, truth = window_inputs(encoder, values, step_ns), torch.from_numpy(codes.astype(np.int64))
     horizons, features = encoder.horizons[:1], len(encoder.features)
 
@@ -83,7 +94,7 @@ def teach(
         seen = window(inputs, rows, torch.zeros_like(rows), inputs.steps, horizons)
         if hidden:
             seen = hide(seen, hidden, features, network.bins, generator)
-        answers = module(seen, None if frozen else generator)[:, WARM_STEPS:]
+        answers = module(seen, generator if network.norm.weight.requires_grad else None)[:, WARM_STEPS:]
         told = truth[rows][:, WARM_STEPS:]
         known = told > UNTOLD
         each = torched.binary_cross_entropy_with_logits(answers[..., 0], (told > 0).float(), reduction="none")
@@ -96,9 +107,14 @@ def teach(
             total = total + KIND_WEIGHT * wrong / (told > 0).sum().clamp(min=1)
         return total
 
-    report = train(module, loss, len(values), training, rng, place=place, progress=progress)
-    for weight in network.parameters():
-        weight.requires_grad_(True)
+    if frozen or gently:
+        network.requires_grad_(False)
+        probing = training if frozen else _shorter(training, PROBE_SHARE)
+        report = train(module, loss, len(values), probing, rng, place=place if frozen else None, progress=progress)
+        network.requires_grad_(True)
+    if not frozen:
+        tuning = replace(training, learning_rate=GENTLE * training.learning_rate) if gently else training
+        report = train(module, loss, len(values), tuning, rng, place=place, progress=progress)
     return module.eval(), report
 
 
@@ -138,6 +154,14 @@ def from_heads(network: Network, arrays: dict[str, npt.NDArray[Any]]) -> Detecti
             hint="take the bundle from where it came from again, or teach anew",
         ) from error
     return module.eval()
+
+
+def _shorter(training: TrainingSettings, share: float) -> TrainingSettings:
+    return replace(
+        training,
+        epochs=max(round(training.epochs * share), 1),
+        least_steps=max(round(training.least_steps * share), 1),
+    )
 
 
 def _portions(count: int) -> Iterator[tuple[int, int]]:

@@ -111,7 +111,10 @@ def _made(run: Run, bench: Bench, material: FloodMaterial) -> Detector:
     from ...models.flowgen.detecting import TEACHING as TEACHING_SETTINGS
 
     return DecoderDetector(
-        _encoder(run, bench, material), frozen=bool(run.values["frozen"]), training=_training(bench, TEACHING_SETTINGS)
+        _encoder(run, bench, material),
+        frozen=bool(run.values["frozen"]),
+        gently=bool(run.values["pretrained"]),
+        training=_training(bench, TEACHING_SETTINGS),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..evidence import Evidence, Result
 from ..report import Part, Report, Section, Table, Words
 from ..statistics import mean_of, p_words, paired
-from ..tables import by_shots, failed_section, framed_report, number_of, paired_table, title_of
+from ..tables import Value, by_shots, failed_section, framed_report, number_of, paired_table, title_of
 from .arms import FEW, FROZEN, LABELS, LEARNED, OWN, PRETRAINED, SAMPLED, SCRATCH, THRESHOLDS, UNSEEN
 
 STRATA = ("all", "half to 1", "1 to 3", "3 to 10", "10 to 20")
@@ -45,17 +46,22 @@ def _labels(evidence: Evidence) -> Section:
         return Section(title="", parts=())
     parts: list[Part] = [
         Words(text="Kinds that were taught, by other captures and on other hosts. Labelled attacks are of all kinds."),
-        by_shots(
+        _by_labels(
             results,
             number_of(f"strata.{TARGET}.pr_auc"),
-            arms=tuple(LEARNED),
-            caption=f"PR AUC of attacks at {TARGET} times the victim's 99th percentile, by labelled attacks",
+            f"PR AUC of attacks at {TARGET} times the victim's 99th percentile, by labelled attacks",
         ),
-        by_shots(results, number_of("strata.all.pr_auc"), arms=tuple(LEARNED), caption="PR AUC, all rates"),
+        _by_labels(results, number_of("strata.all.pr_auc"), "PR AUC, all rates, by labelled attacks"),
         _strata([one for one in results if one.shots in (None, FEW)], f"{FEW} labelled attacks"),
         _alarms([one for one in results if one.shots in (None, FEW)], f"{FEW} labelled attacks"),
     ]
     return Section(title="Few labelled attacks", parts=tuple(parts))
+
+
+def _by_labels(results: Sequence[Result], value: Value, caption: str) -> Table:
+    """Labels are attacks of whatever kind, not so many of each."""
+    table = by_shots(results, value, arms=tuple(LEARNED), caption=caption)
+    return replace(table, headings=tuple(one.removesuffix(" a class") for one in table.headings))
 
 
 def _unseen(evidence: Evidence) -> Section:
@@ -211,15 +217,11 @@ def _area(one: Result) -> float:
 
 def _plain(one: Result) -> Result:
     """The same with the arm's name without the kind that was left out."""
-    from dataclasses import replace
-
     return replace(one, arm=one.arm.partition(": ")[2])
 
 
 def _as_cells(results: Sequence[Result]) -> list[Result]:
     """Cells of kind and seed, so that pairs are of equal ones."""
-    from dataclasses import replace
-
     return [replace(one, data=f"{one.data} {one.values['kind']}", shots=None) for one in results]
 
 
@@ -231,8 +233,10 @@ _METHOD = (
     "An episode is a loop of the slices of one real attack capture, of 30 s to 30 min, with a ramp of 0 to 120 s up to "
     "a plateau of 0.5 to 20 times the victim's own 99th percentile of packets in steps of 10 s with traffic. What the "
     "victim would have answered is not made up.",
-    "Thresholds of all arms are set in the same way, on a day before that of the attacks, for so many steps over it a "
-    "day and network; beyond what that day showed, the tail is taken to fall off exponentially.",
+    "Attacks are told no more precisely than the background tells its own flows (LUFlow: no flags, payload only), and "
+    "what hosts send is hidden from all arms: an overlay makes up no answers, so that silence would tell every attack.",
+    "Thresholds of all arms are set in the same way, on another day than that of the attacks, for so many steps over "
+    "it a day and network; what is rarer than the 20 largest scores of that day is taken to fall off exponentially.",
     "A delay is from the first packet of an attack to the end of the first step over the threshold; 10 s steps allow 0 "
     "to 10 s at best. Attacks that are missed count as endless.",
     "Intervals of single runs (in the result files) are from resampled source captures, and episodes within them.",

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ...features.rates.series import Series
 from ...tasks.forecast import FORECASTERS
 from ...tasks.forecast.backtest import rolling_scores
 from ...tasks.forecast.flowgen import FlowgenForecaster
-from ...tasks.forecast.forecaster import Forecaster
+from ...tasks.forecast.forecaster import Forecaster, Values
 from ...tasks.forecast.scores import mean_of
 from ..bench import Bench, Made
 from ..materials.series import Network, load_network
@@ -71,9 +71,8 @@ def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...], rng: np.ran
 
         def make() -> Made:
             fresh = FlowgenEncoder(settings)
-            pool = _pool(others)
-            starts = np.full(len(pool), pool.start_ns)
-            fresh.learn(pool.values[:, None], starts, pool.step_ns, ("value",), rng, training=training)
+            values, starts, step_ns = _pool(others)
+            fresh.learn(values[:, None], starts, step_ns, ("value",), rng, training=training)
             return fresh.state()
 
         arrays, values = bench.kept(words, make)
@@ -97,19 +96,17 @@ def _fit(forecaster: Forecaster, taught: Network, run: Run, rng: np.random.Gener
     forecaster.fit(series, until - first, taught.horizons, rng)
 
 
-def _pool(others: tuple[Network, ...]) -> Series:
-    """Series of several networks side by side, each at the end of as many steps as the longest has."""
+def _pool(others: tuple[Network, ...]) -> tuple[Values, npt.NDArray[np.int64], int]:
+    """Series of several networks side by side, each at the end of as many steps as the longest has; when each of them
+    begins, so that all know the hour of the day; and the length of a step."""
     steps = max(one.series.steps for one in others)
-    rows = []
+    rows, starts = [], []
     for one in others:
         values = one.series.values / np.maximum(np.nanmean(one.series.values, axis=1, keepdims=True), 1e-12)
-        rows.append(np.pad(values, ((0, 0), (steps - one.series.steps, 0)), constant_values=np.nan))
-    values = np.concatenate(rows)
-    first = others[0].series
-    return Series(
-        names=tuple(f"series-{place}" for place in range(len(values))), start_ns=first.start_ns, step_ns=first.step_ns,
-        values=values,
-    )  # fmt: skip
+        before = steps - one.series.steps
+        rows.append(np.pad(values, ((0, 0), (before, 0)), constant_values=np.nan))
+        starts.append(np.full(len(values), one.series.start_ns - before * one.series.step_ns))
+    return np.concatenate(rows), np.concatenate(starts), others[0].series.step_ns
 
 
 def _bits(encoder: Any, asked: Network) -> dict[str, float]:

@@ -82,8 +82,15 @@ class DecoderDetector(Detector):
     learns = True
 
     def __init__(
-        self, encoder: Any = None, *, frozen: bool = False, training: Any = None, progress: Any = None
+        self,
+        encoder: Any = None,
+        *,
+        frozen: bool = False,
+        gently: bool = True,
+        training: Any = None,
+        progress: Any = None,
     ) -> None:
+        self.gently = gently
         self.encoder, self.frozen, self.training, self.progress = encoder, frozen, training, progress
         self.kinds: tuple[str, ...] = ()
         self._module: Any = None
@@ -104,6 +111,7 @@ class DecoderDetector(Detector):
             len(kinds),
             rng,
             frozen=self.frozen,
+            gently=self.gently,
             training=self.training or TEACHING,
             progress=self.progress,
         )
