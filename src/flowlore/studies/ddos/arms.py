@@ -25,15 +25,16 @@ CPU_S = {"lightgbm": 6.0, "gru": 12.0, PRETRAINED: 20.0, SCRATCH: 20.0, FROZEN: 
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
+    untold = () if scale.seeds > 1 else (SCRATCH,)  # what pre-training is worth can be told over seeds only
     if not facts.features["laid"]:
         for seed in range(scale.seeds):
-            yield from _of(OWN, facts, seed, {}, [None])
+            yield from _of(OWN, facts, seed, {}, [None], leave_out=untold)
         return
     kinds = facts.features["kinds"]
     for seed in range(scale.seeds):
         yield from _of(LABELS, facts, seed, {}, shots_of(scale))
         for kind in kinds:
-            yield from _of(UNSEEN, facts, seed, {"kind": kind}, [FEW])
+            yield from _of(UNSEEN, facts, seed, {"kind": kind}, [FEW], leave_out=untold)
     for seed in range(scale.seeds_of_variants):
         for one_in in SAMPLING:
             yield from _of(SAMPLED, facts, seed, {"sampled": one_in}, [FEW], leave_out=(SCRATCH, FROZEN))

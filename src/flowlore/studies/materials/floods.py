@@ -188,6 +188,7 @@ def floods(places: Places) -> GatheredFloods:
         proof=f"of {len(sources)} attack captures and of all victims none is on two sides",
         notes=(
             f"backgrounds {', '.join(name for name, _ in days)} as they are, with the scans and probes that they hold",
+            "flows of an attack that hold more than 10 packets (those of Zeek do) are cut into such of 10 at most",
             f"LUFlow tells AS numbers only, and {CAMPUS} is an end of every flow: what is attacked are its services, "
             f"ports in {SERVICES} groups by a hash; sources of attacks are told by the first 16 bits, as coarse as "
             "an AS, for else any flood would be known by having more sources than an AS number can show",

@@ -33,6 +33,7 @@ STRATA = {
 }  # of the rate, in the victim's own 99th percentile
 LEAST_PACKETS_PER_S = 1.0  # of a percentile: less is no traffic to be flooded
 MOST_PACKETS = 2_000_000  # of an episode
+LARGEST_SLICE = 10  # packets: larger flows of sensors that do not slice are cut, or a loop would be bursts and silence
 REST_S = 600.0  # of a victim after an episode
 NUMBERED = ("src_port", "dst_port", "protocol", "tcp_flags_fwd", "packets_fwd", "bytes_fwd")
 Integers = npt.NDArray[np.int64]
@@ -83,12 +84,13 @@ def attack_source(flows: Any, name: str, kind: str) -> AttackSource:
     columns["part"] = np.asarray(pc.fill_null(table["part"], 0).to_numpy(), np.int64)
     start = np.asarray(table["start"].cast(pa.int64()).to_numpy(), np.int64)
     lasts = np.asarray(pc.fill_null(table["duration_ns"], 0).to_numpy(), np.int64)
+    rows = _cut(columns)
     return AttackSource(
         name=name,
         kind=kind,
-        src_ip=table["src_ip"].combine_chunks(),
+        src_ip=table["src_ip"].combine_chunks().take(pa.array(rows)),
         columns=columns,
-        duration_ns=np.minimum(lasts, NS_PER_S),
+        duration_ns=np.minimum(lasts, NS_PER_S)[rows],
         seconds=max(float((start + lasts).max() - start.min()) / NS_PER_S, 1e-3),
     )
 
@@ -180,6 +182,22 @@ def laid(episode: Wanted) -> tuple[pa.RecordBatch, Attack]:
         ramp_s=episode.ramp_s,
     )
     return flow_batch(columns, len(rows)), attack
+
+
+def _cut(columns: dict[str, npt.NDArray[Any]]) -> Integers:
+    """Cuts flows in place into pieces of at most `LARGEST_SLICE` packets, one of each flow after another as long as
+    there are any; gives the flow that each piece is of."""
+    pieces = -(-columns["packets_fwd"] // LARGEST_SLICE)
+    rows = np.repeat(np.arange(len(pieces)), pieces)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    order = np.lexsort((rows, place)) if len(rows) > len(pieces) else np.arange(len(rows))
+    rows, place = rows[order], place[order]
+    for name in columns:
+        whole = columns[name][rows]
+        if name in ("packets_fwd", "bytes_fwd"):
+            whole = whole // pieces[rows] + (place < whole % pieces[rows])
+        columns[name] = whole
+    return rows
 
 
 def stratum_of(times_usual: float) -> str:
