@@ -10,7 +10,16 @@ import pytest
 from flowlore.errors import TaskError
 from flowlore.features.rates.rates import rates
 from flowlore.flows.table import Flows
-from flowlore.tasks.ddos.overlay import STRATA, AttackSource, Wanted, attack_source, drawn_episodes, laid, stratum_of
+from flowlore.tasks.ddos.overlay import (
+    STRATA,
+    AttackSource,
+    Wanted,
+    attack_source,
+    drawn_episodes,
+    laid,
+    packed_address,
+    stratum_of,
+)
 from ratesmade import DAWN, Flow, S, batch_of, host
 
 
@@ -37,6 +46,28 @@ def test_a_source_holds_what_went_to_its_victim(source: AttackSource) -> None:
     assert source.seconds == pytest.approx(1.0, abs=0.1)
     with pytest.raises(TaskError, match="has no packets"):
         attack_source(Flows(batch_of([Flow(packets=(0, 0))])), "x", "y")
+
+
+def test_large_flows_are_cut_so_that_a_loop_is_no_burst_and_silence() -> None:
+    flows = [
+        Flow(start=one * S, duration=S, src=host(9_000 + one), dst=host(77), packets=(997 + one, 0), bytes=(50_021, 0))
+        for one in range(3)
+    ]
+    source = attack_source(Flows(batch_of(flows)), "bot", "udp-flood")
+    assert source.packets == 997 + 998 + 999 and int(source.columns["bytes_fwd"].sum()) == 3 * 50_021
+    assert source.columns["packets_fwd"].min() >= 1 and source.columns["packets_fwd"].max() <= 10
+    assert source.src_ip.to_pylist()[:4] == [host_bytes(0), host_bytes(1), host_bytes(2), host_bytes(0)]
+    wanted = Wanted(
+        victim=host(3), begin_ns=DAWN, duration_s=100.0, ramp_s=0.0, times_usual=2.0, usual_per_s=10.0, source=source
+    )
+    found = rates([laid(wanted)[0]], step="10s").series("in_packets").of([host(3)])
+    np.testing.assert_allclose(found.values[0, :10], 200, rtol=0.06)
+
+
+def host_bytes(one: int) -> bytes:
+    packed = packed_address(host(9_000 + one))
+    assert packed is not None
+    return packed
 
 
 def test_an_episode_rises_to_its_plateau_and_ends_when_it_says(source: AttackSource) -> None:
