@@ -73,11 +73,15 @@ def _unseen(evidence: Evidence) -> Section:
     rows = []
     for arm in arms:
         cells = [mean_of([_area(one) for one in results if one.arm == f"{kind}: {arm}"]) for kind in kinds]
-        every = mean_of([cell.mean for cell in cells])
-        rows.append((arm, *(cell.words() if cell.values else "" for cell in cells), every.words()))
+        mean = mean_of([cell.mean for cell in cells])
+        rows.append((arm, *(cell.words() if cell.values else "" for cell in cells), mean.words()))
     caption = f"PR AUC at {TARGET} times the 99th percentile; {FEW} labelled attacks of all other kinds"
     plain = [_plain(one) for one in results]
+    every = {kind for one in results for kind in evidence.facts[one.data].features["kinds"]}
+    missing = sorted(every - set(kinds))
+    words = f"Kinds that were not left out, as the study was stopped before: {', '.join(missing)}." if missing else ""
     parts: list[Part] = [
+        *([Words(text=words)] if words else []),
         Table(headings=("arm", *kinds, "mean of kinds"), rows=tuple(rows), caption=caption),
         _strata(plain, "all kinds left out in turn"),
         _alarms(plain, "all kinds left out in turn"),
