@@ -9,6 +9,8 @@ from .captures import FOLDER
 from .contenders import CIC_VENV, VENV
 
 PACKAGES = ("nfstream==6.6.0", "dpkt==1.9.8", "scapy==2.8.0")
+WORDS_VENV = FOLDER / "venv-gensim"
+WORDS_PACKAGES = ("gensim==4.4.0",)
 DECODERS = FOLDER / "decoders"  # pure Python, imported beside ours
 DECODER_PACKAGES = ("netflow==0.12.2", "netflume==0.6.0")
 
@@ -28,6 +30,13 @@ def set_up_rivals() -> list[str]:
         else:
             problems += _make(CIC_VENV, newer, "cicflowmeter==0.5.0")
     return problems
+
+
+def set_up_words() -> list[str]:
+    """The same for vectors of words."""
+    if (WORDS_VENV / "bin" / "python").exists():
+        return []
+    return _make(WORDS_VENV, sys.executable, *WORDS_PACKAGES)
 
 
 def _make(folder: Path, python: str, *packages: str) -> list[str]:

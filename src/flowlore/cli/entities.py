@@ -41,6 +41,7 @@ def learn(
     flowlore entities learn monday.parquet -o people
     flowlore entities learn captures/ -o people --set skipgram.width=128 --set skipgram.window=5
     """
+    learning.require_extra()
     import fsspec
     import numpy as np
 
@@ -76,6 +77,7 @@ def update(
     \b
     flowlore entities update people tuesday.parquet
     """
+    learning.require_extra()
     import fsspec
     import numpy as np
 
@@ -113,6 +115,7 @@ def similar(
     flowlore entities similar people 10.0.0.7
     flowlore entities similar people 8443/tcp
     """
+    learning.require_extra()
     from dataclasses import asdict
 
     from ..tasks.entities import EntityVectors
@@ -152,6 +155,7 @@ def embed(
     flowlore entities embed people capture.pcap -o hosts.parquet
     flowlore entities embed people capture.pcap -o hosts.parquet --bundle office
     """
+    learning.require_extra()
     from ..flows.write import open_writer
     from ..tasks.entities import EntityVectors, host_vectors
     from .text import print_json, printable
@@ -160,7 +164,6 @@ def embed(
     entities = EntityVectors.load(folder)
     predictor = None
     if bundle is not None:
-        learning.require_extra()
         predictor = learning.loaded(bundle, settings)
     table = _read(flows, settings, where) if predictor is None else learning.read_flows(flows, settings, where=where)
     found = host_vectors(table, entities, predictor=predictor)

@@ -40,7 +40,9 @@ TOKENS_OF = {"host": 1 + len(IPV4_PREFIXES), "port": 3, "name": 1 + DOMAIN_LABEL
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """Entities of one kind, and what each is made of: its own token first, 0 where there is none."""
+    """Entities of one kind, and what each is made of, 0 where there is none: its own token first, then those that it
+    shares with others, from what it shares with many to what it shares with few.
+    """
 
     texts: pa.Array
     tokens: Hashes  # [words, TOKENS_OF[kind]]
@@ -210,8 +212,8 @@ def _port_tokens(texts: pa.Array) -> Hashes:
         port, _, protocol = text.partition("/")
         tokens[place, 0] = _hash("port-and-protocol", text)
         if port.isdecimal():
-            tokens[place, 1] = _hash("port", port)
-            tokens[place, 2] = _hash("class", f"{_class_of(int(port))}/{protocol}")
+            tokens[place, 1] = _hash("class", f"{_class_of(int(port))}/{protocol}")
+            tokens[place, 2] = _hash("port", port)
     return tokens
 
 

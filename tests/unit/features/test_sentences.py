@@ -90,7 +90,7 @@ def test_what_names_and_ports_share() -> None:
     assert (names[0] == names[1]).tolist() == [False, True, True, True, True]
     assert (names[2] != 0).tolist() == [True, False, False, False, False]
     ports = words_of("port", ["53/udp", "53/tcp", "80/tcp", "icmp", "8080/tcp"]).tokens
-    assert (ports[0] == ports[1]).tolist() == [False, True, False]
-    assert (ports[1] == ports[2]).tolist() == [False, False, True]
+    assert (ports[0] == ports[1]).tolist() == [False, False, True]
+    assert (ports[1] == ports[2]).tolist() == [False, True, False]
     assert ports[3].tolist()[1:] == [0, 0]
     assert not (ports[4] == ports[2]).any()

@@ -71,6 +71,14 @@ def test_who_was_never_seen_lies_with_its_network() -> None:
     assert not stranger.any() and not unheard.any()
 
 
+def test_what_is_shared_with_few_comes_first() -> None:
+    """Of 10.7.0.201 the /24 is known, of 10.7.9.1 the /16, of 10.9.9.9 the /8."""
+    model = learnt(sentences_of(two_crowds(), "host"))
+    words = words_of("host", ["10.7.0.201", "10.7.9.1", "10.9.9.9"])
+    rows = [model.rows.places(words.tokens[place, column])[()] for place, column in ((0, 3), (1, 2), (2, 1))]
+    assert np.array_equal(model.vectors_of(words), model.vectors[rows])
+
+
 def test_later_sentences_are_more_of_the_same() -> None:
     """Counts add up, and what two halves teach in turn tells the crowds apart as the whole does."""
     first, later = sentences_of(two_crowds(seed=1), "host"), sentences_of(two_crowds(seed=2), "host")

@@ -1,7 +1,8 @@
 """Skip-gram with negative sampling as machine code. One thread, and sums in one order: a seed gives the same vectors.
 
-The vector of a word is the mean of its tokens' vectors. It is put together once for all of its neighbours: what each of
-them moves it by is what each of its tokens is moved by in the end.
+A word learns by its own token or, as often as the plan says, by one of those that it shares with others: so what was
+never seen has a vector in the same space. A vector is taken once for all neighbours of a word, and put back when they
+all have moved it.
 """
 
 from typing import NamedTuple
@@ -62,12 +63,14 @@ def learn_words(
             luck = _next(luck)
             reach = 1 + np.int64(_spread(luck) >> np.uint64(32)) % plan.window
             luck = _next(luck)
-            begins_at = 0
-            if np.int64(_spread(luck) >> np.uint64(32)) < plan.hidden and _shares(tokens, word):
-                begins_at = 1
-            held = _mean(tokens, word, begins_at, vectors, hidden, before)
-            if held == 0:
+            row = tokens[word, 0]
+            if np.int64(_spread(luck) >> np.uint64(32)) < plan.hidden:
+                luck = _next(luck)
+                row = _shared(tokens, word, int(np.int64(_spread(luck) >> np.uint64(32))))
+            if row < 0:
                 continue
+            for place in range(width):
+                hidden[place] = before[place] = vectors[row, place]
             for near in range(max(begin, at - reach), min(end, at + reach + 1)):
                 if near == at:
                     continue
@@ -86,12 +89,7 @@ def learn_words(
                 for place in range(width):
                     hidden[place] += moved[place]
             for place in range(width):
-                before[place] = hidden[place] - before[place]
-            for column in range(begins_at, tokens.shape[1]):
-                row = tokens[word, column]
-                if row >= 0:
-                    for place in range(width):
-                        vectors[row, place] += before[place]
+                vectors[row, place] += hidden[place] - before[place]
     state[0] = luck
     return looked_at
 
@@ -142,33 +140,18 @@ def _fits(tokens: Places, words: int, rows: int) -> bool:
 
 
 @inlined
-def _shares(tokens: Places, word: int) -> bool:
-    """Whether a word has more than its own token."""
-    found = False
+def _shared(tokens: Places, word: int, luck: int) -> int:
+    """One of the tokens that a word shares with others, its own where it has none."""
+    count = 0
     for column in range(1, tokens.shape[1]):
-        found |= tokens[word, column] >= 0
-    return found
-
-
-@inlined
-def _mean(tokens: Places, word: int, begins_at: int, vectors: Floats, hidden: Floats, before: Floats) -> int:
-    """The mean of a word's tokens into `hidden` and `before`; gives how many there are."""
-    width = vectors.shape[1]
-    held = 0
-    for place in range(width):
-        hidden[place] = np.float32(0)
-    for column in range(begins_at, tokens.shape[1]):
-        row = tokens[word, column]
-        if row >= 0:
-            held += 1
-            for place in range(width):
-                hidden[place] += vectors[row, place]
-    if held > 0:
-        part = np.float32(1) / np.float32(held)
-        for place in range(width):
-            hidden[place] *= part
-            before[place] = hidden[place]
-    return held
+        count += tokens[word, column] >= 0
+    wanted = luck % max(count, 1)
+    for column in range(1, tokens.shape[1]):
+        if tokens[word, column] >= 0:
+            if wanted == 0:
+                return int(tokens[word, column])
+            wanted -= 1
+    return int(tokens[word, 0])
 
 
 @inlined

@@ -14,7 +14,7 @@ import pyarrow as pa
 from ...errors import ModelError
 from ...features.sentences import TOKENS_OF, Kind, Sentences, Words, words_of
 from .settings import SkipGramSettings
-from .tokens import Floats, Hashes, Keys, Places, first_vectors, mean_vectors
+from .tokens import Floats, Hashes, Keys, Places, first_vectors, nearest_vectors
 
 BLOCK_WORDS = 256  # of a sentence that are gone through together; blocks are shuffled
 BLOCKS_AT_ONCE = 4096  # between two looks at whether somebody wants it to end
@@ -77,8 +77,9 @@ class SkipGram:
         return grown
 
     def vectors_of(self, words: Words) -> Floats:
-        """A row for each word, zeros for one that shares nothing with what was met."""
-        return mean_vectors(self.rows.places(words.tokens), self.vectors)
+        """Its own for a word that was met, else of what it shares with the fewest; zeros where there is nothing."""
+        rows = self.rows.places(words.tokens)
+        return nearest_vectors(np.concatenate([rows[:, 1:], rows[:, :1]], axis=1), self.vectors)
 
     def vectors_of_texts(self, texts: pa.Array) -> Floats:
         return self.vectors_of(words_of(self.kind, texts))
@@ -90,7 +91,7 @@ class SkipGram:
     @cached_property
     def own_vectors(self) -> Floats:
         """Of the words that were met, in the order of `texts`."""
-        return mean_vectors(self.rows.places(self.tokens), self.vectors)
+        return self.vectors[self.rows.places(self.tokens[:, 0])]
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         texts = self.texts.cast(pa.large_binary()).to_pylist()
@@ -157,7 +158,7 @@ class SkipGram:
         rows = self.rows.with_new(np.unique(words.tokens[new]))
         vectors = np.concatenate([self.vectors, first_vectors(rows.held[len(self.rows) :], self.settings.width, seed)])
         shared = self.rows.places(words.tokens[new, 1:])
-        began = mean_vectors(shared, self.vectors)
+        began = nearest_vectors(shared, self.vectors)
         is_met = (shared >= 0).any(axis=1)
         vectors[rows.places(words.tokens[new, 0])[is_met]] = began[is_met]
         return replace(
@@ -169,6 +170,11 @@ class SkipGram:
             vectors=vectors,
             contexts=np.concatenate([self.contexts, np.zeros((len(new), self.settings.width), np.float32)]),
         )
+
+
+def epochs_of(settings: SkipGramSettings, words: int) -> int:
+    """How often so many words are gone through."""
+    return max(settings.epochs, -(-settings.least_words // max(words, 1)))
 
 
 _ARRAYS = {
@@ -203,8 +209,9 @@ def _learn(
     tokens = model.rows.places(model.tokens)
     sureness, state = _sureness(), np.array([seed], np.uint64)
     words = blocks[:, 1] - blocks[:, 0]
-    done, total = 0, int(words.sum()) * settings.epochs
-    for _ in range(settings.epochs):
+    epochs = epochs_of(settings, int(words.sum()))
+    done, total = 0, int(words.sum()) * epochs
+    for _ in range(epochs):
         order = rng.permutation(len(blocks))
         begun = done + np.cumsum(words[order]) - words[order]
         rates = settings.learning_rate + (settings.last_learning_rate - settings.learning_rate) * begun / total

@@ -55,12 +55,10 @@ def first_vectors(keys: Hashes, width: int, seed: int) -> Floats:
     return vectors
 
 
-def mean_vectors(rows: Places, vectors: Floats) -> Floats:
-    """The mean of the rows of each word's tokens, [words, width]; zeros where it has none."""
-    means = np.zeros((len(rows), vectors.shape[1]), np.float32)
+def nearest_vectors(rows: Places, vectors: Floats) -> Floats:
+    """Of each word the row of the last token that there is, [words, width]; zeros where it has none."""
+    found = np.zeros((len(rows), vectors.shape[1]), np.float32)
     for column in range(rows.shape[1]):
         there = rows[:, column] >= 0
-        means[there] += vectors[rows[there, column]]
-    held = (rows >= 0).sum(axis=1, dtype=np.int64)
-    means /= np.maximum(held, 1)[:, None].astype(np.float32)
-    return means
+        found[there] = vectors[rows[there, column]]
+    return found

@@ -83,15 +83,29 @@ def host_vectors(
         is_known = entities.models["host"].knows(words)
         parts["host"] = entities.models["host"].vectors_of(words)
         ports, (asked, named) = ports_of(flows), names_of(flows)
-        parts["ports"] = _means(met.codes, ports.codes, entities.vectors(ports.texts, "port"), len(met.texts))
+        parts["ports"] = means(met.codes, ports.codes, entities.vectors(ports.texts, "port"), len(met.texts))
         names = np.concatenate([asked.codes, np.where(named.codes == asked.codes, -1, named.codes)])
-        parts["names"] = _means(np.tile(met.codes, 2), names, entities.vectors(asked.texts, "name"), len(met.texts))
+        parts["names"] = means(np.tile(met.codes, 2), names, entities.vectors(asked.texts, "name"), len(met.texts))
     return HostVectors(
         hosts=met.texts,
         flows=np.bincount(met.codes[is_there], minlength=len(met.texts)),
         is_known=is_known,
         parts=parts,
     )
+
+
+def means(owners: Codes, words: Codes, vectors: Floats, count: int) -> Floats:
+    """The mean of the vectors of each owner's words; each word counts as often as it is there."""
+    found = np.zeros((count, vectors.shape[1]), np.float32)
+    rows = np.flatnonzero((owners >= 0) & (words >= 0))
+    if not len(rows):
+        return found
+    order = rows[np.argsort(owners[rows], kind="stable")]
+    begins = np.flatnonzero(np.diff(owners[order], prepend=-1))
+    lengths = np.diff(np.append(begins, len(order)))
+    sums = np.add.reduceat(vectors[words[order]], begins, axis=0)
+    found[owners[order[begins]]] = sums / lengths[:, None]
+    return found
 
 
 def _hosts_in_order(met: Met) -> Met:
@@ -107,18 +121,4 @@ def _means_of_flows(predictor: Predictor, flows: Any, met: Met) -> Floats:
     """Flows with nothing to look at do not count."""
     found = predictor.embed(flows)
     codes = np.where(found.is_blank, -1, met.codes)
-    return _means(codes, np.arange(len(codes)), normalised(found.vectors), len(met.texts))
-
-
-def _means(owners: Codes, words: Codes, vectors: Floats, count: int) -> Floats:
-    """The mean of the vectors of each owner's words; each word counts as often as it is there."""
-    means = np.zeros((count, vectors.shape[1]), np.float32)
-    rows = np.flatnonzero((owners >= 0) & (words >= 0))
-    if not len(rows):
-        return means
-    order = rows[np.argsort(owners[rows], kind="stable")]
-    begins = np.flatnonzero(np.diff(owners[order], prepend=-1))
-    lengths = np.diff(np.append(begins, len(order)))
-    sums = np.add.reduceat(vectors[words[order]], begins, axis=0)
-    means[owners[order[begins]]] = sums / lengths[:, None]
-    return means
+    return means(codes, np.arange(len(codes)), normalised(found.vectors), len(met.texts))
