@@ -27,7 +27,7 @@ class Talk(NamedTuple):
 
 
 def flows_of(talks: Iterable[Talk]) -> Flows:
-    """In the order given. A `src` that is no address is a pseudonym."""
+    """In the order given. A `src` or `dst` that is no address is a pseudonym."""
     held = list(talks)
     addresses = [_address(talk.src) for talk in held]
     known = {
@@ -37,6 +37,7 @@ def flows_of(talks: Iterable[Talk]) -> Flows:
             [talk.src if address is None else None for talk, address in zip(held, addresses, strict=True)], pa.string()
         ),
         "dst_ip": pa.array([_address(talk.dst) for talk in held], pa.binary(16)),
+        "dst_name": pa.array([None if _address(talk.dst) else talk.dst for talk in held], pa.string()),
         "dst_port": pa.array([talk.port for talk in held], pa.uint16()),
         "protocol": pa.array([talk.protocol for talk in held], pa.uint8()),
         "server_name": pa.array([talk.server_name for talk in held], pa.string()),
