@@ -168,7 +168,8 @@ def _unknown(path: str, root: type[Settings]) -> SettingError:
     leaf = path.rpartition(".")[2]
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
     groups = sorted({name.rpartition(".")[0] for name in known} - {""})
-    begun = [name for name in known if name.startswith(path) or name.rpartition(".")[2].startswith(leaf)]
+    begun = [name for name in known if name.startswith(path)]
+    begun += [name for name in known if name.rpartition(".")[2].startswith(leaf)]
     near = same_leaf[:1] or begun[:1] or get_close_matches(path, known, n=1, cutoff=0.6)
     if "." not in path:
         near = near or get_close_matches(path, groups, n=1, cutoff=0.5)
