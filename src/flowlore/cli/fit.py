@@ -35,7 +35,10 @@ def fit(
     ] = False,
     fine_tune: Annotated[
         bool,
-        typer.Option("--fine-tune", help="Let the whole encoder follow the labels, if that beats the linear probe."),
+        typer.Option(
+            "--fine-tune",
+            help="Let the whole encoder follow the labels, if that beats the linear probe; of ddos, the whole decoder.",
+        ),
     ] = False,
     head: Annotated[str, typer.Option("--head", metavar="NAME", help="knn, probe or prototypes.")] = "probe",
     split: Annotated[
@@ -87,7 +90,8 @@ def fit(
         with training.watching(progress, log) as watch:
             found = floods.fit_floods(
                 bundle, labelled, attacks, output, options.resolved(config, set),
-                step=step, test_share=test_share, where=where, seed=seed, overwrite=overwrite, watch=watch,
+                step=step, test_share=test_share, where=where, seed=seed, overwrite=overwrite, fine_tune=fine_tune,
+                watch=watch,
             )  # fmt: skip
         print_as_json(found) if json else floods.print_floods(found)
         return

@@ -62,7 +62,8 @@ def pretrain_floods(
 
 def fit_floods(
     bundle: str, inputs: Sequence[str], attacks: Path | None, output: Path, settings: PipelineConfig, *,
-    step: str | None, test_share: float, where: str | None, seed: int, overwrite: bool, watch: Any,
+    step: str | None, test_share: float, where: str | None, seed: int, overwrite: bool, fine_tune: bool,
+    watch: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Teach a detector with the attacks before some time, and examine it on those after it, beside simple methods."""
     from dataclasses import replace
@@ -85,7 +86,7 @@ def fit_floods(
     training = None if settings.training == TrainingSettings() else settings.training
     detector, report = taught_and_examined(
         found, known, rng=np.random.default_rng(seed), encoder=encoder, settings=settings.detection,
-        test_share=test_share, training=training, progress=watch,
+        frozen=not fine_tune, test_share=test_share, training=training, progress=watch,
     )  # fmt: skip
     replace(detector, metrics=report).save(output, overwrite=overwrite)
     return report | {"bundle": str(output), "seed": seed}

@@ -172,11 +172,15 @@ def taught(
     rng: np.random.Generator,
     encoder: Any = None,
     settings: DetectionSettings = DEFAULTS,
-    frozen: bool = False,
+    frozen: bool = True,
     training: TrainingSettings | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> FloodDetector:
-    """A detector from rates of hosts and the attacks in them. `encoder` has learnt from signs of floods before."""
+    """A detector from rates of hosts and the attacks in them. `encoder` has learnt from signs of floods before.
+
+    It stays as it is (`frozen`) unless all of it is to follow the attacks: that knows taught kinds and hosts a little
+    better where there are many, and new kinds worse.
+    """
     from .decoder import DecoderDetector
 
     kinds = tuple(sorted({one.kind for _, attacks in parts for one in attacks}))

@@ -37,6 +37,7 @@ def taught_and_examined(
     rng: np.random.Generator,
     encoder: Any = None,
     settings: DetectionSettings = DEFAULTS,
+    frozen: bool = True,
     test_share: float = 0.5,
     beside: Sequence[str] = BESIDE,
     training: TrainingSettings | None = None,
@@ -64,6 +65,7 @@ def taught_and_examined(
         rng=rng,
         encoder=encoder,
         settings=settings,
+        frozen=frozen,
         training=training,
         progress=progress,
     )
