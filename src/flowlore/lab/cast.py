@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import SettingError, UnknownName
 from .activity import Program
-from .nodes import are_joined, nodes_of
+from .nodes import nodes_of, reaches
 from .options import TARGET, check_options, check_target
 from .performer import made
 from .scenario import Option, Plan, Scenario
@@ -67,7 +67,7 @@ class Cast:
         return any(
             offered(one.role) == service
             and (everyone or one.host in (wanted or ()))
-            and are_joined(self.scenario, part.host, one.host)
+            and reaches(self.scenario, part.host, one.host)
             for one in self.services
         )
 
@@ -79,18 +79,24 @@ class Cast:
                     raise SettingError(
                         f"lab: {self.scenario.place}: activity `{part.name}` uses the service `{service}`, "
                         "which no host offers to it",
-                        hint=f'write `services = ["{service}"]` in a `[hosts.NAME]` that routers join to `{part.host}`',
+                        hint=f'write `services = ["{service}"]` in a `[hosts.NAME]` that `{part.host}` can reach',
                     )
         taken: dict[tuple[str, str, int], str] = {}
         for part in self.services:
-            key = (part.host, part.role.transport, part.port)
-            if key in taken:
-                raise SettingError(
-                    f"lab: {self.scenario.place}: [hosts.{part.host}]: `{taken[key]}` and `{part.name}` both want "
-                    f"{part.role.transport} port {part.port}",
-                    hint="give one of them to another host, or another `port` in the options of the host",
-                )
-            taken[key] = part.name
+            for transport in transports_of(part.role):
+                key = (part.host, transport, part.port)
+                if key in taken:
+                    raise SettingError(
+                        f"lab: {self.scenario.place}: [hosts.{part.host}]: `{taken[key]}` and `{part.name}` both want "
+                        f"{transport} port {part.port}",
+                        hint="give one of them to another host, or another `port` in the options of the host",
+                    )
+                taken[key] = part.name
+
+
+def transports_of(service: Any) -> tuple[str, ...]:
+    """The one that it is known by, then the other where it waits on that as well."""
+    return tuple(dict.fromkeys((service.transport, *getattr(service, "also", ()))))
 
 
 def offered(service: Any) -> str:

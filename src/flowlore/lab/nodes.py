@@ -38,15 +38,27 @@ def nodes_of(scenario: Scenario) -> dict[str, Node]:
     return nodes
 
 
-def are_joined(scenario: Scenario, one: str, other: str) -> bool:
-    """Whether routers lead from the network of one host to that of the other, in some direction."""
-    reached, before = {scenario.hosts[one].network}, set[str]()
-    while reached != before:
-        before = set(reached)
-        for router in scenario.routers.values():
-            if reached & set(router.networks):
-                reached |= set(router.networks)
-    return scenario.hosts[other].network in reached
+def reaches(scenario: Scenario, asking: str, asked: str) -> bool:
+    """Whether packets of one host find the way to another, by IPv4 or IPv6. Nobody gets through a NAT from outside."""
+    begin, end = (scenario.hosts[name].network for name in (asking, asked))
+    for version in (4, 6):
+        known = {
+            name
+            for name, network in scenario.networks.items()
+            if version in {one.version for one in prefixes_of(network)}
+        }
+        reached = {begin} & known
+        ahead = list(reached)
+        while ahead:
+            network = ahead.pop()
+            for router in scenario.routers.values():
+                is_outside = version == 4 and router.nat_towards == network
+                if network in router.networks and not is_outside:
+                    ahead += (set(router.networks) & known) - reached
+                    reached |= set(router.networks) & known
+        if end in reached:
+            return True
+    return False
 
 
 def prefixes_of(network: Network) -> Iterator[IPv4Network | IPv6Network]:

@@ -158,7 +158,7 @@ SCANS = "packets_per_s = 50\npackets = 60"
             'networks = ["lan", "outside"]',
             'networks = ["outside"]',
             "`dns`, which no host offers to it",
-            "routers join",
+            "can reach",
         ),
         (
             'services = ["dns"]',
@@ -171,6 +171,12 @@ SCANS = "packets_per_s = 50\npackets = 60"
             'nat_towards = "inside"',
             "in its `networks`: there is no network `inside`",
             "did you mean",
+        ),
+        (
+            '["dns"]',
+            '["dns", "chat"]\noptions = { port = 53 }',
+            "`dns` and `chat` both want tcp port 53",
+            "another host",
         ),
         ("every_s = 1", "every_s = 1\nstarts_s = 9", "it starts at 9 s and is to end at 5 s", "`duration_s`"),
     ],
@@ -185,6 +191,15 @@ def test_wrong_options_and_addresses(
     assert problem in said and hint in said
     with pytest.raises(SettingError, match=re.escape(problem)):
         cast_of(read_scenario(scenario))  # `lab check` says it too
+
+
+def test_nobody_gets_through_a_nat_from_outside(scenario: Path) -> None:
+    text = SCENARIO.replace('ipv6 = "fd00:77:1::/64"\n', "").replace('nat_towards = "outside"', 'nat_towards = "lan"')
+    scenario.write_text(text)
+    with pytest.raises(SettingError, match="uses the service `dns`, which no host offers to it"):
+        cast_of(read_scenario(scenario))
+    scenario.write_text(text.replace('nat_towards = "lan"', 'nat_towards = "outside"'))
+    assert cast_of(read_scenario(scenario)).parts
 
 
 @pytest.mark.parametrize(
@@ -278,8 +293,9 @@ def test_a_second_run_with_the_same_output(scenario: Path, capsys: pytest.Captur
 
 
 @pytest.mark.needs_root
-def test_a_port_that_is_taken(scenario: Path, capsys: pytest.CaptureFixture) -> None:
-    """dnsmasq waits on TCP as well as on UDP, which only the machine can know."""
+def test_a_port_that_is_taken(scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """By what a role did not say of itself: only the machine knows then."""
+    monkeypatch.setattr("flowlore.lab.cast.transports_of", lambda service: (service.transport,))
     reason = namespaces_are_missing()
     if reason is not None:
         pytest.skip(reason)

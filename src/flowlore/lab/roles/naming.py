@@ -142,7 +142,7 @@ def _ask_https(scene: Scene, rng: Random, budget: Budget) -> None:
         budget.pause(pause_s(scene, rng, 0.8))
 
 
-DNS = ProgramService(name="dns", port=53, command=_serve_resolver, transport="udp", needs=(DNSMASQ,))
+DNS = ProgramService(name="dns", port=53, command=_serve_resolver, transport="udp", also=("tcp",), needs=(DNSMASQ,))
 DNS_TLS = ProgramService(name="dns-tls", port=853, command=_serve_dot, needs=(DNSDIST, OPENSSL))
 DNS_HTTPS = ProgramService(name="dns-https", port=443, command=_serve_doh, needs=(DNSDIST, OPENSSL))
 DNS_WIDE = PeerService(name="dns-wide", port=53, serve=_serve_wide, transport="udp")

@@ -215,6 +215,7 @@ DNS_UNBOUND = ProgramService(
     port=53,
     command=_serve_unbound,
     transport="udp",
+    also=("tcp",),
     needs=(UNBOUND,),
     offers="dns",
     application="dns",

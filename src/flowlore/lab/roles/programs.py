@@ -42,6 +42,7 @@ class ProgramService:
     offers: str = ""  # what activities ask for; its own name unless another program does the same
     application: str = ""  # of the connections that it opens itself; its name unless given
     options: tuple[str, ...] = ("port",)
+    also: tuple[Literal["tcp", "udp"], ...] = ()  # another transport on which the program takes the same port
 
     def run(self, scene: Scene) -> None:
         """The option `port` takes the place of the usual port."""

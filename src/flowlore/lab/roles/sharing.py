@@ -106,7 +106,7 @@ def _wait_for(place: Place) -> None:
 
 
 TRACKER = ProgramService(
-    name="tracker", port=6969, command=_serve_tracker, needs=(OPENTRACKER,), application="bittorrent"
+    name="tracker", port=6969, command=_serve_tracker, also=("udp",), needs=(OPENTRACKER,), application="bittorrent"
 )
 SEEDER = ProgramService(name="seeder", port=6881, command=_serve_pieces, needs=(ARIA2,), application="bittorrent")
 SHARE = Habit(
