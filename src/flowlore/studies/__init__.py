@@ -32,6 +32,7 @@ MATERIALS = Registry(
         "iot-sentinel": "flowlore.studies.materials.captures:iot_sentinel",
         "iot-sentinel-network": "flowlore.studies.materials.networks:iot_sentinel_network",
         "laboratory": "flowlore.studies.materials.laboratory:laboratory",
+        "laboratory-attacks": "flowlore.studies.materials.attacks:laboratory_attacks",
         "laboratory-elsewhere": "flowlore.studies.materials.networks:laboratory_elsewhere",
         "laboratory-floods": "flowlore.studies.materials.floods:laboratory_floods",
         "laboratory-network": "flowlore.studies.materials.networks:laboratory_network",

@@ -10,8 +10,9 @@ import pytest
 from flowlore.cli.demo import DEMO
 from flowlore.errors import InputError
 from flowlore.studies.material import Places
+from flowlore.studies.materials.attacks import laboratory_attacks
 from flowlore.studies.materials.transfer import drift, laboratory_to_ndpi
-from flowlore.tasks.raw import texts
+from flowlore.tasks.raw import starts_ns, texts
 
 
 def run_folder(folder: Path, scenario: str) -> Path:
@@ -37,6 +38,18 @@ def test_a_run_that_is_missing_is_named(tmp_path: Path) -> None:
     only = (run_folder(tmp_path / "office", "office"),)
     with pytest.raises(InputError, match="no run of `drift`"):
         drift(Places(data=tmp_path / "none", laboratories=only))
+
+
+def test_kinds_of_attack_by_their_packets(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "drift", "drift")
+    (run / "episodes.jsonl").write_text('{"application": "web"}\n')
+    found = laboratory_attacks(Places(data=tmp_path / "none", laboratories=(run,)))
+    labels = texts(found.flows, "label")
+    assert set(labels[found.split.train]) == set(labels[found.split.test]) == {"web", "benign"}
+    start = starts_ns(found.flows)
+    assert start[found.split.train].max() < start[found.split.test].min()
+    assert not set(found.groups[found.split.train]) & set(found.groups[found.split.test])
+    assert found.flows.to_arrow()["packet_bytes"].null_count == 0
 
 
 @pytest.mark.shared_data

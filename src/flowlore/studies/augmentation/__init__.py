@@ -24,7 +24,7 @@ class Augmentation:
         "Which changes of the few labelled flows that there are let a network name later flows better, and is it then "
         "better than trees?"
     )
-    materials: ClassVar[tuple[str, ...]] = ("fgnet", "iot-sentinel")
+    materials: ClassVar[tuple[str, ...]] = ("fgnet", "iot-sentinel", "laboratory-attacks")
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 
     def runs(self, facts: Facts, scale: Scale) -> list[Run]:

@@ -25,13 +25,16 @@ FEW, TAIL, SPEED = "few labels", "long tail", "speed"
 NONE = "none"
 SCREENED: Literal["words"] = "words"  # the network with a vector for each size
 STUDYS: Literal["scaled"] = "scaled"  # that of the published study
+ENCODER: Literal["encoder"] = "encoder"  # the autoencoder's, from fresh weights
+NetworkName = Literal["words", "scaled", "encoder"]
 FINALISTS = 5
+ENCODERS_ARMS = 3  # none and the two best, at small scale
 MANY_SHOTS = 100  # where a run costs much
 SHARES = (0.02, 0.1)  # of the training captures of each class
 STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
 TREE_COPIES = 4
 SEARCHED = "searched"
-FINALS_ONLY = ("iot-sentinel",)
+FINALS_ONLY = ("iot-sentinel", "laboratory-attacks")
 CANDIDATES = 9  # of the search
 STEP_S = 0.013  # CPU seconds of a step of 128 flows
 ASK_S, TREE_S, BOOST_S = 0.00015, 0.001, 0.017  # of a flow: asking a network, teaching trees, boosting them
@@ -190,10 +193,10 @@ def steps_of(rows: int, scale: Scale) -> int:
 def _final_runs(facts: Facts, scale: Scale, arms: Sequence[tuple[str, AugmentSettings]]) -> Iterator[Run]:
     is_full = scale.name == "full"
     for regime in regimes(scale):
-        for network in (SCREENED, STUDYS):
-            if network == STUDYS and "share" in regime and not is_full:
+        for network in (SCREENED, STUDYS, ENCODER):
+            if network != SCREENED and "share" in regime and not is_full:
                 continue
-            for arm, settings in arms:
+            for arm, settings in arms if is_full or network != ENCODER else arms[:ENCODERS_ARMS]:
                 for seed in range(_seeds(scale, regime, network)):
                     yield network_run(facts, scale, network, arm, settings, seed, **regime)
         if regime.get("shots") != ALL_LABELS:
@@ -225,11 +228,13 @@ def _seeds(scale: Scale, regime: dict[str, Any], method: str) -> int:
         return variants
     if scale.name == "full":
         return (
-            scale.seeds if share is None and method != STUDYS else min(scale.seeds, 10 if share is None else variants)
+            scale.seeds
+            if share is None and method not in (STUDYS, ENCODER)
+            else min(scale.seeds, 10 if share is None else variants)
         )
     if is_large:
         return 2 if method == SCREENED and share is None else 1
-    return scale.seeds if share is None and method != STUDYS else variants
+    return scale.seeds if share is None and method not in (STUDYS, ENCODER) else variants
 
 
 def _rows(facts: Facts, shots: int | None, share: float | None) -> int:

@@ -13,7 +13,6 @@ from ...features.augment.policy import Augmenter
 from ...features.augment.search import drawn_candidates, search
 from ...features.augment.settings import AugmentSettings
 from ...models.convnet import ConvnetClassifier, ConvnetSettings
-from ...models.convnet.settings import Sizes
 from ...models.settings import TrainingSettings
 from ...models.training import fastest_device
 from ...settings import settings_from, settings_values
@@ -21,7 +20,8 @@ from ...tasks.metrics import f1_by_class, rounded, scores
 from ..bench import Bench
 from ..representations.methods import made_method
 from ..study import Run
-from .arms import SCREENED, TREE_COPIES, steps_of
+from .arms import ENCODER, SCREENED, TREE_COPIES, NetworkName, steps_of
+from .encoder_network import EncoderClassifier, Learner
 from .geometry import label_free_measures
 from .places import drawn_places
 from .shown import SEEN_PACKETS, Flows, flows_for, numbers_of
@@ -80,14 +80,14 @@ def train_network(
     series: PacketSeries,
     codes: Codes,
     classes: int,
-    sizes: Sizes,
+    kind: NetworkName,
     settings: AugmentSettings,
     steps: int,
     rng: np.random.Generator,
     *,
     bf16: bool = True,
-) -> ConvnetClassifier:
-    """The network of the study, or the same with a vector for each size, after so many steps."""
+) -> Learner:
+    """The network of the study, the same with a vector for each size, or the autoencoder's, after so many steps."""
     rows = min(BATCH_ROWS, len(series))
     taught = len(series) * (1 + settings.copies) if settings.policy == "pre-augment" else len(series)
     training = TrainingSettings(
@@ -99,7 +99,11 @@ def train_network(
         bf16=bf16,
         device=fastest_device(),
     )
-    network = ConvnetClassifier(classes, ConvnetSettings(packets=SEEN_PACKETS, sizes=sizes))
+    network: Learner
+    if kind == ENCODER:
+        network = EncoderClassifier(classes, SEEN_PACKETS)
+    else:
+        network = ConvnetClassifier(classes, ConvnetSettings(packets=SEEN_PACKETS, sizes=kind))
     network.fit(series, codes, rng, augmentation=settings, training=training)
     return network
 
@@ -107,25 +111,25 @@ def train_network(
 def _network(
     run: Run, bench: Bench, flows: Flows, settings: AugmentSettings, rng: np.random.Generator
 ) -> tuple[dict[str, Codes], dict[str, Any]]:
-    sizes: Sizes = run.values["network"]
+    kind: NetworkName = run.values["network"]
     steps = steps_of(len(flows.shown), bench.scale)
     shown, codes = flows.series.take(flows.shown), flows.codes[flows.shown]
     more: dict[str, Any] = {}
     seed = int(rng.integers(2**62))
     if run.values.get("searched"):
-        settings = _searched(run, flows, sizes, steps, seed)
+        settings = _searched(run, flows, kind, steps, seed)
         more["found"] = settings_values(settings)
-    network = train_network(shown, codes, flows.classes, sizes, settings, steps, np.random.default_rng(seed))
+    network = train_network(shown, codes, flows.classes, kind, settings, steps, np.random.default_rng(seed))
     more |= {"parameters": network.parameters(), "steps": steps, "device": fastest_device()}
     answers = {side: network.predict(flows.series.take(rows)) for side, rows in _asked(flows).items()}
-    if sizes == SCREENED and run.values.get("share") is None:
+    if kind == SCREENED and run.values.get("share") is None:
         plain = bench.at_hand(
             {"plain network": run.shots, "data": run.data, "seed": run.seed},
             lambda: (
                 network
                 if not settings.transforms
                 else train_network(
-                    shown, codes, flows.classes, sizes, AugmentSettings(), steps, np.random.default_rng(seed)
+                    shown, codes, flows.classes, kind, AugmentSettings(), steps, np.random.default_rng(seed)
                 )
             ),
         )
@@ -135,7 +139,7 @@ def _network(
     return answers, more
 
 
-def _searched(run: Run, flows: Flows, sizes: Sizes, steps: int, seed: int) -> AugmentSettings:
+def _searched(run: Run, flows: Flows, kind: NetworkName, steps: int, seed: int) -> AugmentSettings:
     """The best of some candidates by successive halving. Only validation flows are asked."""
     shown, codes = flows.series.take(flows.shown), flows.codes[flows.shown]
     asked, truth = flows.series.take(flows.validation), flows.codes[flows.validation]
@@ -143,7 +147,7 @@ def _searched(run: Run, flows: Flows, sizes: Sizes, steps: int, seed: int) -> Au
     def evaluate(settings: AugmentSettings, number: int) -> float:
         rng = np.random.default_rng([seed, number])
         less = max(1, round(steps * SEARCH_STEPS * number))
-        network = train_network(shown, codes, flows.classes, sizes, settings, less, rng)
+        network = train_network(shown, codes, flows.classes, kind, settings, less, rng)
         return scores(truth, network.predict(asked)).macro_f1
 
     candidates = drawn_candidates(int(run.values["searched"]), np.random.default_rng(seed))

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ...features.augment.policy import Augmenter
 from ...features.augment.settings import AugmentSettings
-from ...models.convnet import ConvnetClassifier
 from ...tasks.latent import landing, latent_measures
 from ...tasks.metrics import CHUNK_ROWS, normalised, rounded
+from .encoder_network import Learner
 from .shown import Flows
 
 # Short name → what it is. `after` is the network that was taught with the arm, `before` one taught without.
@@ -50,7 +50,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def label_free_measures(
-    network: ConvnetClassifier, plain: ConvnetClassifier, flows: Flows, settings: AugmentSettings, most: int
+    network: Learner, plain: Learner, flows: Flows, settings: AugmentSettings, most: int
 ) -> dict[str, Any]:
     """Groups of measures over at most so many flows of each kind; those under `truth` look at test labels."""
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def _some(rows: npt.NDArray[np.int64], most: int, rng: np.random.Generator) -> n
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def _confidence(network: ConvnetClassifier, series: Any) -> float:
+def _confidence(network: Learner, series: Any) -> float:
     return float(network.predict_proba(series).max(axis=1).mean()) if len(series) else float("nan")
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from ...features.augment.mixing import draw_partners
 from ...features.augment.policy import Augmenter
 from ...features.augment.settings import AugmentSettings
-from ...models.convnet import ConvnetClassifier
 from ...tasks.projection import project
+from .encoder_network import Learner
 from .shown import Flows
 
 CLASSES = 6  # those with the most asked flows
@@ -20,9 +20,7 @@ KINDS = ("shown", "changed", "asked")
 SIDE = 1000  # places are whole numbers from 0 to this
 
 
-def drawn_places(
-    network: ConvnetClassifier, plain: ConvnetClassifier, flows: Flows, settings: AugmentSettings
-) -> dict[str, Any]:
+def drawn_places(network: Learner, plain: Learner, flows: Flows, settings: AugmentSettings) -> dict[str, Any]:
     """Class and kind of each flow, and where it stands `before` and `after`."""
     rng = np.random.default_rng(0)
     often = np.argsort(-np.bincount(flows.codes[flows.test], minlength=flows.classes), kind="stable")[:CLASSES]

@@ -87,7 +87,7 @@ def iot_23(places: Places) -> Gathered:
 
 def laboratory_network(places: Places) -> Gathered:
     """The laboratory's `drift`, else its last run: the first half of the flows teaches."""
-    folder = _asked_run(run_folders(places))
+    folder = asked_run(run_folders(places))
     flows = _laboratory_flows(folder)
     return by_time(
         flows,
@@ -104,7 +104,7 @@ def laboratory_network(places: Places) -> Gathered:
 def laboratory_elsewhere(places: Places) -> Gathered:
     """All other runs of the laboratory: nothing is asked of them; they teach without labels."""
     folders = run_folders(places)
-    asked = _asked_run(folders)
+    asked = asked_run(folders)
     others = [folder for folder in folders if folder != asked]
     if not others:
         raise InputError(
@@ -260,7 +260,7 @@ def _of(split: Split, wanted: npt.NDArray[np.bool_]) -> Split:
     return Split(by=split.by, left_out=split.left_out, **{side: rows[wanted[rows]] for side, rows in parts.items()})
 
 
-def _asked_run(folders: Sequence[Path]) -> Path:
+def asked_run(folders: Sequence[Path]) -> Path:
     if not folders:
         raise InputError(
             "studies: no run of the laboratory was named, and none is below the data folder",
@@ -281,12 +281,16 @@ def _laboratory_flows(folder: Path) -> Flows:
     """The first flows of a run; what an episode of attack did is `attack/APPLICATION`."""
     flows = annotate(read(records_of(folder)), folder / "labels.csv")[0].sort()
     flows = Flows(flows.to_arrow().slice(0, MOST_FLOWS_OF_A_RUN))
-    attacks = set()
-    if (folder / "episodes.jsonl").is_file():
-        lines = (folder / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
-        attacks = {json.loads(line)["application"] for line in lines if line.strip()}
+    attacks = attacks_of(folder)
     labels = [ATTACK + name if name in attacks else name for name in texts(flows, "label")]
     return with_column(with_column(flows, "label", labels), "capture", [folder.name] * len(flows))
+
+
+def attacks_of(folder: Path) -> set[str]:
+    """What the episodes of a run were."""
+    told = folder / "episodes.jsonl"
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    return {json.loads(line)["application"] for line in lines if line.strip()}
 
 
 def _without_number(folder: str) -> str:
