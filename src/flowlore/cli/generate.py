@@ -30,6 +30,13 @@ def imitate(
             help="Also tell it where this bundle places each flow, so that `generate --place` may ask for places.",
         ),
     ] = None,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint",
+            help="Also teach a classifier with it, whose misses teach the generator; `predict` asks it. (wgan)",
+        ),
+    ] = False,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", min=1, help="Times that every flow is seen.")
     ] = None,
@@ -51,6 +58,7 @@ def imitate(
     import numpy as np
 
     from ..tasks.generation import imitate as learn
+    from ..tasks.generation import with_classifier
     from .text import print_json, printable
 
     flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
@@ -58,6 +66,7 @@ def imitate(
         model,
         flows,
         rng=np.random.default_rng(seed),
+        settings=with_classifier(model) if joint else None,
         epochs=epochs,
         augmentation=learning.augmentation(augment, copies),
         vectors=None if encoder is None else _vectors(encoder, flows),

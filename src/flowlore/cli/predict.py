@@ -1,11 +1,20 @@
 """`flowlore predict`."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import TaskError
 from . import learning, options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..config import PipelineConfig
+
+    Answers = Iterator[tuple[pa.Table, frozenset[str]]]
 
 
 def predict(
@@ -34,7 +43,6 @@ def predict(
 
     from ..errors import OutputError
     from ..flows.write import open_writer
-    from ..tasks.explanation import with_reasons
     from .text import print_json, print_table, printable
 
     if explain and not output:
@@ -42,8 +50,7 @@ def predict(
             "predict: `--explain` has nowhere to write to", hint="`--output answers.parquet`, or `flowlore explain`"
         )
     settings = options.resolved(config, set)
-    predictor = learning.loaded(bundle, settings)
-    predictor.taught()
+    answers_to = _answers_to(bundle, settings, explain)
     named: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     masked: frozenset[str] | None = None
@@ -52,15 +59,12 @@ def predict(
         writer = open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) if output else None
         if writer is not None:
             stack.enter_context(writer)
-        for batch, embedding in predictor.embed_batches(learning.batches_of(flows, settings, where)):
-            masked = frozenset(embedding.masked) if masked is None else masked & frozenset(embedding.masked)
-            answers = predictor.predict_embedded(batch, embedding)
+        for answers, lacking in answers_to(learning.batches_of(flows, settings, where)):
+            masked = lacking if masked is None else masked & lacking
             labels, doubts = answers["label"].to_pylist(), answers["unknown"].to_pylist()
             named.update(str(label) for label in labels)
             unknown.update(str(label) for label, doubt in zip(labels, doubts, strict=True) if doubt)
             rows += len(answers)
-            if explain:
-                answers = with_reasons(answers, predictor, batch)
             if writer is not None:
                 for part in answers.to_batches():
                     writer.write(part)
@@ -73,3 +77,29 @@ def predict(
     print_table(["label", "flows", "of them like nothing known"], table, numbers=(1, 2))
     if output:
         print(f"{rows:,} answers → {printable(output)}")
+
+
+def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Callable[[Iterator[Any]], "Answers"]:
+    """What answers: a taught bundle, or the classifier that learnt together with a generator."""
+    from ..tasks.generation import is_generator, load_imitator
+
+    if is_generator(bundle):
+        imitator = load_imitator(bundle)
+        imitator.taught()
+        if explain:
+            raise TaskError(
+                f"predict: the classifier of the generator `{imitator.name}` gives no reasons",
+                hint="leave out `--explain`",
+            )
+        return lambda batches: ((imitator.predict(batch), frozenset[str]()) for batch in batches)
+    predictor = learning.loaded(bundle, settings)
+    predictor.taught()
+
+    def answers(batches: Iterator[Any]) -> "Answers":
+        from ..tasks.explanation import with_reasons
+
+        for batch, embedding in predictor.embed_batches(batches):
+            table = predictor.predict_embedded(batch, embedding)
+            yield (with_reasons(table, predictor, batch) if explain else table), frozenset(embedding.masked)
+
+    return answers

@@ -17,6 +17,7 @@ from ..settings import settings_values
 from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
 from .bundle_shelf import find_bundle
 from .classify.episodes import labelled
+from .predictor import keys
 from .pretraining import data_card
 from .raw import numbers, starts_ns, texts
 from .thin_places import ShownVectors, Where
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 FEWEST_OF_A_CLASS = 2
 ENOUGH_TO_VALIDATE = 500
 PORTS_KEPT = 32
+JOINT = 1.0  # as much as being told from what is real
 SOURCE = "generate"
 PSEUDONYM = "made-up"
 BEGIN_NS = 978_307_200 * 10**9  # 2001-01-01: nobody takes it for a day on which these flows were seen
@@ -120,6 +122,46 @@ class Imitator:
         protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
         ends = Ends(protocol=protocols, dst_port=_ports(kinds, rng), start_ns=_starts(flows, rng))
         return capture_bytes(with_headers(series, protocols, self.knows), ends)
+
+    def taught(self) -> Any:
+        """What tells the kinds of flows apart, where a classifier learnt with the generator."""
+        if not getattr(self.generator.settings, "joint", 0.0):
+            raise BundleError(
+                f"bundle: `{self.name or self.model}` makes flows up, and neither embeds nor names any",
+                hint="`flowlore imitate --generator wgan --joint` teaches a classifier with it, "
+                "`flowlore generate` makes flows up",
+            )
+        generator: Any = self.generator
+        return generator.classify
+
+    def predict(self, flows: Any) -> pa.Table:
+        """The class of each flow by that classifier, laid out as a taught bundle's answers.
+
+        It is not calibrated, and knows nothing of classes that it never saw; a flow without packets has no answer.
+        """
+        import pyarrow as pa
+
+        from ..features.augment.tables import series_of_table
+
+        found = keys(flows)
+        table = flows if isinstance(flows, pa.RecordBatch | pa.Table) else flows.to_arrow()
+        series = series_of_table(table, int(getattr(self.generator.settings, "packets", 32)))
+        names = np.array(self.labels)
+        is_label = np.array([[kind.label == name for name in self.labels] for kind in self.kinds], np.float32)
+        sure = self.taught()(series) @ is_label
+        blank = series.lengths == 0
+        nothing = pa.nulls(len(series))
+        return pa.table(
+            {
+                "flow_id": found.column("flow_id"),
+                "part": found.column("part"),
+                "label": pa.array(names[sure.argmax(axis=1)].astype(object), pa.string(), mask=blank),
+                "confidence": pa.array(sure.max(axis=1), pa.float32(), mask=blank),
+                "answers": nothing.cast(pa.list_(pa.string())),
+                "unknown": nothing.cast(pa.bool_()),
+                "novelty": nothing.cast(pa.float32()),
+            }
+        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         arrays, values = self.generator.state()
@@ -227,6 +269,21 @@ def imitate(
         | ({} if augmentation is None else {"augmentation": settings_values(augmentation)}),
         shown=shown,
     )
+
+
+def with_classifier(model: str) -> Any:
+    """The usual settings of a generator that learns together with a classifier."""
+    from ..models.generators import GENERATORS
+
+    settings = GENERATORS.load(model)().settings
+    if not hasattr(settings, "joint"):
+        raise TaskError(f"generate: no classifier learns with the generator `{model}`", hint="`--generator wgan`")
+    return replace(settings, joint=JOINT)
+
+
+def is_generator(name_or_path: str | Path) -> bool:
+    """Whether a bundle makes flows up."""
+    return "generator" in load_bundle(find_bundle(name_or_path)).states
 
 
 def load_imitator(name_or_path: str | Path) -> Imitator:

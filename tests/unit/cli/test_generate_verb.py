@@ -5,14 +5,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import flowlore
 import flowlore.models.generators
 from flowlore.cli import run
 from flowlore.cli.demo import DEMO, DEMO_CAPTURE
-from flowlore.models.generators.settings import TransformerSettings
+from flowlore.models.generators.settings import TransformerSettings, WganSettings
 from flowlore.models.generators.transformer import TransformerGenerator
+from flowlore.models.generators.wgan import WganGenerator
 
 OFTEN = "label in ('names', 'web')"
 
@@ -89,3 +91,32 @@ def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, caps
         assert run(words) == 2, words
         assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_classifier_that_learnt_with_the_generator(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    small = WganSettings(packets=16, width=16, blocks=1, noise=8)
+    monkeypatch.setattr(WganGenerator.__init__, "__defaults__", (small,))
+    bundle, answers = tmp_path / "joint", tmp_path / "answers.parquet"
+    words = ["imitate", str(labelled), "-o", str(bundle), "--where", OFTEN, "--generator", "wgan", "--epochs", "25"]
+    assert run([*words, "--joint"]) == 0
+    assert run(["predict", str(bundle), str(labelled), "--where", OFTEN, "-o", str(answers), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(told["labels"]) == {"names", "web"} and told["unknown"] == 0
+    truth = pl.read_parquet(labelled).select("flow_id", "part", "label").filter(pl.col("label").is_in(["names", "web"]))
+    joined = truth.join(pl.read_parquet(answers), on=("flow_id", "part"), suffix="_answer")
+    assert (joined["label"] == joined["label_answer"]).mean() > 0.9
+    assert joined["confidence"].min() >= 0.5 and joined["novelty"].null_count() == len(joined) == told["flows"]
+    assert run(["predict", str(bundle), str(labelled), "--explain", "-o", str(tmp_path / "why.parquet")]) == 2
+    assert "gives no reasons" in capsys.readouterr().err
+
+
+def test_a_classifier_where_none_can_learn(
+    generator: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(["imitate", str(labelled), "-o", str(tmp_path / "no"), "--joint"]) == 2
+    assert "--generator wgan" in capsys.readouterr().err
+    assert run(["predict", str(generator), str(labelled)]) == 2
+    told = capsys.readouterr().err
+    assert "neither embeds nor names any" in told and "--joint" in told
