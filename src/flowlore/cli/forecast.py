@@ -28,7 +28,8 @@ def forecast(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="linear, flowgen, lightgbm, gru, ewma, persistence or seasonal-naive; several with --backtest.",
+            help="linear, flowgen, lightgbm, gru, auto-ets, auto-arima, ewma, persistence or seasonal-naive; with "
+            "--backtest several.",
         ),
     ] = None,
     bundle: Annotated[

@@ -9,7 +9,8 @@ from ..material import Facts
 from ..study import Run, Scale
 
 FORECAST, TRANSFER, NEW_SERIES, SCALING = "forecast", "network never seen", "series never seen", "size and data"
-PLAIN = ("persistence", "seasonal-naive", "ewma", "linear")
+PLAIN = ("persistence", "seasonal-naive", "ewma", "linear", "auto-ets")
+CHOSEN = ("auto-arima",)  # costs what trees cost, and has no chance in it
 LEARNED = ("lightgbm", "gru")
 HERE, ELSEWHERE, TUNED = "flowgen, trained here", "flowgen, trained elsewhere", "flowgen, trained elsewhere and here"
 SIZES = ("small", "default")
@@ -24,6 +25,9 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
     trees_s = min(40.0, 2.0 + facts.train / 10_000)
     for name in PLAIN:
         yield _run(FORECAST, facts, name, 0, {"method": name}, 2.0)
+    if not facts.features["transfer_only"]:
+        for name in CHOSEN:
+            yield _run(FORECAST, facts, name, 0, {"method": name}, trees_s)
     for seed in range(scale.seeds_of_variants):
         if facts.features["others"]:
             yield _run(

@@ -5,6 +5,8 @@ from ...registry import Registry
 FORECASTERS = Registry(
     "forecaster",
     {
+        "auto-arima": "flowlore.tasks.forecast.arima:AutoArima",
+        "auto-ets": "flowlore.tasks.forecast.smoothing:AutoEts",
         "ewma": "flowlore.tasks.forecast.simple:Ewma",
         "flowgen": "flowlore.tasks.forecast.flowgen:FlowgenForecaster",
         "gru": "flowlore.tasks.forecast.recurrent:Recurrent",
