@@ -28,8 +28,8 @@ def forecast(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="linear, flowgen, lightgbm, gru, auto-ets, auto-arima, ewma, persistence or seasonal-naive; with "
-            "--backtest several.",
+            help="linear, flowgen, lightgbm, mixture (of these two), gru, auto-ets, auto-arima, ewma, persistence or "
+            "seasonal-naive; with --backtest several.",
         ),
     ] = None,
     bundle: Annotated[

@@ -20,7 +20,7 @@ from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .disturbances import disturbed
 from .inputs import Inputs, Window, inputs_of, window
 from .network import QUANTILES, Network, initialise
-from .representation import Bins, Values, scales_of
+from .representation import Bins, Values, counted_logs, scales_of
 from .settings import SHAPES, FlowgenSettings
 
 FORMAT = 1
@@ -116,7 +116,8 @@ class FlowgenEncoder:
         scales = scales_of(values) if scales is None else scales
         if go_on and self.network is not None and len(features) != len(self.features):
             raise ModelError("models: other features cannot be trained on", hint="the same as before, or begin anew")
-        if not go_on or self.network is None:
+        originals, is_fresh = len(values), not go_on or self.network is None
+        if is_fresh:
             self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
             self.features = tuple(features)
             self.network = self._empty_network()
@@ -127,7 +128,10 @@ class FlowgenEncoder:
             values = np.concatenate([values, disturbed(values[chosen], rng)])
             scales, starts_ns = np.concatenate([scales, scales[chosen]]), np.concatenate([starts_ns, starts_ns[chosen]])
         self.has_weekdays = values.shape[2] * step_ns >= ENOUGH_WEEKS_NS
-        network, inputs = self.network, self.inputs(values, starts_ns, step_ns, scales)
+        network, inputs = self._made(), self.inputs(values, starts_ns, step_ns, scales)
+        if is_fresh and self.settings.counted:
+            logs = counted_logs(inputs.tokens[:originals].numpy(), network.bins)
+            network.follows.copy_(torch.from_numpy(logs))
         heavy = torch.from_numpy(np.sqrt(scales / scales.mean(axis=0)).astype(np.float32))
         series, length = self._drawn_rows(scales, inputs.steps, rng), min(self.settings.context, inputs.steps)
         network.to(training.device)
@@ -249,7 +253,9 @@ class FlowgenEncoder:
             encoder.has_weekdays = bool(values["has_weekdays"])
             encoder.bins = Bins.from_state(values["bins"])
             encoder.network = encoder._empty_network()
-            encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+            held = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+            held.setdefault("follows", encoder.network.follows)  # decoders of before had none
+            encoder.network.load_state_dict(held)
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise ModelError(
                 f"models: the state of this decoder is damaged: {str(error).partition(chr(10))[0]}",

@@ -47,6 +47,8 @@ class Network(nn.Module):
         self.quantiles = nn.Linear(width, features * self.horizons * (len(QUANTILES) + 1))
         self.next_bin = nn.Linear(width, features * bins)
         self.stay = nn.Parameter(torch.zeros(features, 2 * bins + 1))  # by how far the next bin is from the last
+        self.follows: Tensor  # logarithms of how often a bin followed another one, the last row of an unknown one
+        self.register_buffer("follows", torch.zeros(features, bins + 1, bins))
         self.offsets: Tensor
         self.register_buffer("offsets", torch.arange(features) * (bins + 1), persistent=False)
 
@@ -76,7 +78,7 @@ class Network(nn.Module):
         return torch.cat([middle - below, middle, middle + above], dim=-1).clamp(min=0.0)
 
     def next_logits(self, states_BTD: Tensor, tokens_BTF: Tensor) -> Tensor:
-        """BTFV: of the bin of the next step; a bias by its distance from the last bin is where learning starts."""
+        """BTFV: of the bin of the next step; what followed the last bin, and by how far, is where learning starts."""
         logits = self.next_bin(states_BTD).view(*states_BTD.shape[:2], self.features, self.bins)
         by_start = self.stay.unfold(1, self.bins, 1)  # a row of V for each place where the last bin may be
         starts = self.bins - tokens_BTF.clamp(max=self.bins - 1)
@@ -85,7 +87,7 @@ class Network(nn.Module):
         stays = torched.embedding(places, by_start.flatten(0, 1))
         is_known = (tokens_BTF < self.bins)[..., None]
         biased: Tensor = logits + torch.where(is_known, stays, torch.zeros_like(stays))
-        return biased
+        return biased + self.follows[torch.arange(self.features, device=logits.device), tokens_BTF]
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:

@@ -80,6 +80,22 @@ class Bins:
         return cls(edges=edges, centres=centres)
 
 
+def counted_logs(tokens: npt.NDArray[np.integer[Any]], bins: int) -> npt.NDArray[np.float32]:
+    """Logarithm of how often a bin follows another: [features, bins + 1, bins] from tokens [series, features, steps].
+
+    Each row counts as one step more, spread as bins are overall; the last row, of an unknown bin, is that alone.
+    """
+    out = np.empty((tokens.shape[1], bins + 1, bins), np.float32)
+    for feature in range(tokens.shape[1]):
+        before, after = tokens[:, feature, :-1].ravel().astype(np.int64), tokens[:, feature, 1:].ravel()
+        known = (before < bins) & (after < bins)
+        pairs = np.zeros((bins + 1, bins))
+        np.add.at(pairs, (before[known], after[known]), 1.0)
+        overall = (pairs.sum(axis=0) + 1) / (pairs.sum() + bins)
+        out[feature] = np.log((pairs + overall) / (pairs.sum(axis=1, keepdims=True) + 1))
+    return out
+
+
 def scales_of(values: Values) -> Values:
     """Mean of each series and feature [series, features] over its known steps; 1 where it has none or only zeros."""
     known = ~np.isnan(values)

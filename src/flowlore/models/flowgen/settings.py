@@ -31,6 +31,7 @@ class FlowgenSettings(Settings):
         maximum=1,
     )  # fmt: skip
     least_windows: int = setting(2048, "windows that an epoch has at least, however little there is", minimum=1)
+    counted: bool = setting(True, "the likelihood begins with how often which bin followed which in the training time")
     likelihood: float = setting(0.05, "weight of the next step's likelihood beside the forecasts' error", minimum=0)
 
     @property

@@ -13,6 +13,7 @@ PLAIN = ("persistence", "seasonal-naive", "ewma", "linear", "auto-ets")
 CHOSEN = ("auto-arima",)  # costs what trees cost, and has no chance in it
 LEARNED = ("lightgbm", "gru")
 HERE, ELSEWHERE, TUNED = "flowgen, trained here", "flowgen, trained elsewhere", "flowgen, trained elsewhere and here"
+MIXTURE = "flowgen and lightgbm, their mean"
 SIZES = ("small", "default")
 SHARES = (0.25, 1.0)
 NUMBERS_A_S = 25_000.0  # of a series, that training goes through in a CPU second
@@ -38,6 +39,7 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
         for name in LEARNED:
             yield _run(FORECAST, facts, name, seed, {"method": name}, trees_s)
         yield _run(FORECAST, facts, HERE, seed, {"method": "flowgen", "here": True}, learnt_s)
+        yield _run(FORECAST, facts, MIXTURE, seed, {"method": "mixture", "here": True}, learnt_s + trees_s)
         if facts.features["others"]:
             values = {"method": "flowgen", "elsewhere": True, "here": True}
             yield _run(TRANSFER, facts, TUNED, seed, values, learnt_s, "elsewhere")

@@ -12,10 +12,13 @@ from ...tasks.forecast import FORECASTERS
 from ...tasks.forecast.backtest import rolling_scores
 from ...tasks.forecast.flowgen import FlowgenForecaster
 from ...tasks.forecast.forecaster import Forecaster, Values
+from ...tasks.forecast.mixture import Mixture
 from ...tasks.forecast.scores import mean_of
 from ..bench import Bench, Made
 from ..materials.series import Network, load_network
 from ..study import Run
+from .arms import FORECAST, HERE
+from .recurrent_bits import recurrent_bits
 
 PLANS = {"smoke": ("small", 1, 32), "small": ("default", 2, 1_024), "full": ("default", 3, 2_048)}
 FARTHEST = 24  # steps, of whatever network
@@ -36,7 +39,10 @@ def executed(run: Run, bench: Bench) -> dict[str, Any]:
     each = rolling_scores(forecaster, asked.series, until, asked.series.steps, asked.horizons)
     found: dict[str, Any] = mean_of(each, asked.horizons)
     if isinstance(forecaster, FlowgenForecaster):
-        found |= {"bits": _bits(forecaster.encoder, asked), "oracle_bin_error": _oracle(forecaster.encoder, asked)}
+        found |= {
+            "bits": _bits(forecaster.encoder, asked, run, rng),
+            "oracle_bin_error": _oracle(forecaster.encoder, asked),
+        }
         found["parameters"] = forecaster.encoder.parameters()
     return found
 
@@ -54,8 +60,9 @@ def _sides(network: Network, run: Run, rng: np.random.Generator) -> tuple[Networ
 
 
 def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...], rng: np.random.Generator) -> Forecaster:
-    if run.values["method"] != "flowgen":
-        made: Forecaster = FORECASTERS.load(run.values["method"])()
+    method = run.values["method"]
+    if method not in ("flowgen", "mixture"):
+        made: Forecaster = FORECASTERS.load(method)()
         return made
     size, epochs, windows = PLANS[bench.scale.name]
     from ...models.flowgen.encoder import TRAINING, FlowgenEncoder
@@ -77,7 +84,8 @@ def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...], rng: np.ran
 
         arrays, values = bench.kept(words, make)
         encoder = FlowgenEncoder.from_state(arrays, values)
-    return FlowgenForecaster(encoder, settings, training)
+    decoder = FlowgenForecaster(encoder, settings, training)
+    return decoder if method == "flowgen" else Mixture((decoder, FORECASTERS.load("lightgbm")()))
 
 
 def _fit(forecaster: Forecaster, taught: Network, run: Run, rng: np.random.Generator) -> None:
@@ -109,8 +117,10 @@ def _pool(others: tuple[Network, ...]) -> tuple[Values, npt.NDArray[np.int64], i
     return np.concatenate(rows), np.concatenate(starts), others[0].series.step_ns
 
 
-def _bits(encoder: Any, asked: Network) -> dict[str, float]:
-    """Bits of the next bin over the steps that ask: of the decoder, how often a bin is, and which follows which."""
+def _bits(encoder: Any, asked: Network, run: Run, rng: np.random.Generator) -> dict[str, float]:
+    """Bits of the next bin over the steps that ask: of the decoder, how often a bin is, which follows which; and of a
+    GRU, where the decoder was taught here like it.
+    """
     from ...models.flowgen.representation import scales_of
 
     values = asked.series.values[:, None]
@@ -129,7 +139,11 @@ def _bits(encoder: Any, asked: Network) -> dict[str, float]:
     if not asked_of.any():
         return {}
     chance = pairs[before[asked_of], came[asked_of]] / pairs[before[asked_of]].sum(axis=1)
-    return {
+    beside = {}
+    if (run.question, run.arm) == (FORECAST, HERE):
+        recurrent = recurrent_bits(tokens, asked.until, count, rng)[:, asked.until :]
+        beside = {"gru": float(recurrent[asked_of].mean())}
+    return beside | {
         "flowgen": float(told[asked_of].mean()),
         "frequency": float(-np.log2(often[came[asked_of]] / often.sum()).mean()),
         "transitions": float(-np.log2(chance).mean()),

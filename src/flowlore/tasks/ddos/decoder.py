@@ -67,7 +67,7 @@ def decoder_settings() -> Any:
     """Short windows, few horizons: floods are a matter of minutes."""
     from ...models.flowgen.settings import FlowgenSettings
 
-    return FlowgenSettings(context=CONTEXT, bins=BINS, farthest=FARTHEST, disturbed=0.0, likelihood=0.3)
+    return FlowgenSettings(context=CONTEXT, bins=BINS, farthest=FARTHEST, disturbed=0.0, counted=False, likelihood=0.3)
 
 
 def pretraining_settings() -> Any:

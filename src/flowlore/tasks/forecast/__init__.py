@@ -12,6 +12,7 @@ FORECASTERS = Registry(
         "gru": "flowlore.tasks.forecast.recurrent:Recurrent",
         "lightgbm": "flowlore.tasks.forecast.trees:BoostedLags",
         "linear": "flowlore.tasks.forecast.linear:LinearLags",
+        "mixture": "flowlore.tasks.forecast.mixture:Mixture",
         "persistence": "flowlore.tasks.forecast.simple:Persistence",
         "seasonal-naive": "flowlore.tasks.forecast.simple:SeasonalNaive",
     },
