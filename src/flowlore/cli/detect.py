@@ -93,6 +93,8 @@ def _print(found: Any, allowed: float) -> None:
         f"{found.hosts:,} hosts, examined from {instant_text(found.examined_from_ns)[:19]} UTC "
         f"({found.examined_days:.3g} days); threshold {found.threshold:.1f} for {allowed:g} false alarms a day"
     )
+    for name, count in found.notes.items():
+        print(f"  note: {count:,} {name}")
     if not found.alarms:
         print("no alarm")
         return

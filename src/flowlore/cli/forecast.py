@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,8 +98,10 @@ def forecast(
     if html is not None:
         _page(found, html, overwrite, inputs[0])
     if json:
-        print_json({"method": found.method, "horizons": list(found.horizons), "rows": table.to_pylist()})
+        said = {"method": found.method, "horizons": list(found.horizons), "notes": dict(series.notes)}
+        print_json(said | {"rows": table.to_pylist()})
         return
+    _print_notes(series.notes)
     _print(table.to_pylist())
     for path in (output, html):
         if path is not None:
@@ -145,8 +148,10 @@ def _backtest(
     horizons = tuple(dict.fromkeys([*(one for one in GRID if one < steps), steps]))
     found = backtest(series, series.steps - examined, horizons, methods=chosen, rng=rng)
     if as_json:
-        print_json({"horizons": list(horizons), "examined_steps": examined, "methods": found})
+        said = {"horizons": list(horizons), "examined_steps": examined, "notes": dict(series.notes)}
+        print_json(said | {"methods": found})
         return
+    _print_notes(series.notes)
     rows = [
         [name, *(f"{one[key]:.4f}" for key in ("wape", "mase", "wql")), f"{100 * one['coverage_80']:.1f} %",
          f"{one['fit_s']:.1f} s"]
@@ -197,6 +202,12 @@ def _page(found: Any, path: Path, overwrite: bool, name: str) -> None:
         place.commit()
     finally:
         place.abort()
+
+
+def _print_notes(notes: Mapping[str, int]) -> None:
+    """What was odd about the times and numbers of the table as a whole."""
+    for name, count in notes.items():
+        print(f"  note: {count:,} {name}")
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

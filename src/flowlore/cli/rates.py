@@ -80,12 +80,14 @@ def rates(
     import sys
 
     from ..errors import OutputError
+    from ..features.rates.entities import check_kind
     from ..sources.plainseries import is_plain_series
     from .metering import Request
     from .text import print_json
 
     if not output:
         raise OutputError("output: where the rates should go was not said", hint="`-o rates.parquet`, or `-o -`")
+    check_kind(by)
     settings = options.resolved(config, set)
     request = Request(
         verb="rates", may_be_live=True, inputs=inputs or [], interface=interface, listen=listen, duration_s=duration,

@@ -32,12 +32,14 @@ def read_series(
     **plain: Any,
 ) -> dict[str, Series]:
     """A series for each feature, of the same entities: the largest by the first one. A plain table has one, `value`."""
+    from ..features.rates.entities import check_kind
     from ..features.rates.plain import plain_series
     from ..features.rates.rates import Rates, is_rates_table
     from ..features.rates.series import flagged
     from ..features.rates.settings import step_ns
     from ..sources.plainseries import is_plain_series, read_plain_table
 
+    check_kind(by)
     named = {name: value for name, value in plain.items() if value}
     if len(inputs) == 1 and (named or is_plain_series(inputs[0])):
         table = read_plain_table(inputs[0])

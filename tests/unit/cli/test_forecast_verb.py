@@ -87,3 +87,22 @@ def test_mistakes_are_told(loads: str, words: list[str], message: str, capsys: p
 
 def test_lengths_of_time() -> None:
     assert steps_of("1d", 300_000_000_000) == 288
+
+
+def test_what_is_odd_about_a_table_is_named_with_the_forecast(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [*range(60), *range(50, 120)]  # the clock was set back by 50 minutes
+    rows = [f"2026-05-01T{step // 12:02}:{step % 12 * 5:02}:00Z,{-3 if step == 20 else step % 7}" for step in steps]
+    (tmp_path / "loads.csv").write_text("\n".join(["time,a", *rows]))
+    words = ["forecast", str(tmp_path / "loads.csv"), "--horizon", "5m"]
+    assert run(words) == 0
+    printed = capsys.readouterr().out
+    assert "1 clock-steps" in printed and "1 negative-values" in printed and "negative-1" in printed
+    assert run([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"]["clock-steps"] == 1
+    assert run([*words, "--backtest", "1h"]) == 0
+    assert "1 clock-steps" in capsys.readouterr().out
+    for verb in (words, ["rates", words[1], "-o", str(tmp_path / "out.parquet")]):
+        assert run([*verb, "--by", "planet"]) == 2
+        assert "no kind of entity is called `planet`" in capsys.readouterr().err

@@ -222,14 +222,16 @@ def _growth(
     """What a counter grew by in each step; unknown in the first, and where it was set back."""
     grown = np.diff(values, axis=1, prepend=np.nan)
     before = np.concatenate([np.full((len(values), 1), np.nan), values[:, :-1]], axis=1)
+    wraps = np.zeros(len(values), np.int64)
     for most in WRAPS:
         wrapped = (grown < 0) & (before < most) & (before > 0.9 * most) & (values < 0.1 * most)
         grown[wrapped] += most
-        notes["counter-wraps"] += int(wrapped.sum())
+        wraps += wrapped.sum(axis=1)
     reset = grown < 0
-    notes["counter-resets"] += int(reset.sum())
-    for place in np.flatnonzero(reset.any(axis=1)).tolist():
-        flags[names[place]].append(f"resets-{int(reset[place].sum())}")
+    for word, counts in (("wraps", wraps), ("resets", reset.sum(axis=1))):
+        notes[f"counter-{word}"] += int(counts.sum())
+        for place in np.flatnonzero(counts).tolist():
+            flags[names[place]].append(f"{word}-{int(counts[place])}")
     grown[reset] = np.nan
     return grown
 
