@@ -16,7 +16,10 @@ def fit(
     labelled: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW", help="Folder of the taught bundle.")],
     task: Annotated[
-        str, typer.Option("--task", metavar="NAME", help="classify flows, or ddos: find floods against hosts.")
+        str,
+        typer.Option(
+            "--task", metavar="NAME", help="classify flows, ddos (floods against hosts), or roles (of hosts)."
+        ),
     ] = "classify",
     attacks: Annotated[
         Path | None,
@@ -42,13 +45,14 @@ def fit(
     ] = False,
     head: Annotated[str, typer.Option("--head", metavar="NAME", help="knn, probe or prototypes.")] = "probe",
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--split",
             metavar="BY",
-            help="What keeps shown and asked flows apart: capture, time, host, network; random-which-leaks shows why.",
+            help="What keeps shown and asked flows apart: capture, time, host, network; random-which-leaks shows why. "
+            "Of roles: host (default) or time.",
         ),
-    ] = "capture",
+    ] = None,
     test_share: Annotated[
         float, typer.Option("--test-share", min=0.05, max=0.9, help="Share of captures, time or hosts that examines.")
     ] = 0.5,
@@ -75,16 +79,17 @@ def fit(
     \b
     flowlore fit office labelled.parquet --shots 5 -o office-5shot
     flowlore fit none exports/ --task ddos --attacks attacks.csv -o floods
+    flowlore fit none exports/ --task roles --labels hosts.csv -o roles
     """
     learning.require_extra()
     from ..errors import SettingError
     from .floods import check_task
 
     check_task(task)
-    if task == "ddos":
-        from . import floods
-        from .text import print_json as print_as_json
+    from . import floods, roles
+    from .text import print_json as print_as_json
 
+    if task == "ddos":
         if not overwrite:
             refuse_output(output)
         with training.watching(progress, log) as watch:
@@ -95,8 +100,19 @@ def fit(
             )  # fmt: skip
         print_as_json(found) if json else floods.print_floods(found)
         return
+    if task == "roles":
+        if not overwrite:
+            refuse_output(output)
+        with training.watching(progress, log) as watch:
+            found = roles.fit_roles(
+                bundle, labelled, labels, output, options.resolved(config, set), step=step, split=split or "host",
+                head=head, test_share=test_share, where=where, seed=seed, overwrite=overwrite, watch=watch,
+            )  # fmt: skip
+        print_as_json(found) if json else roles.print_roles(found)
+        return
     if attacks is not None or step is not None:
         raise SettingError("fit: `--attacks` and `--step` are about floods", hint="add `--task ddos`")
+    split = split or "capture"
     from dataclasses import replace
 
     import numpy as np

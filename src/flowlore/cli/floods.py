@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..config import PipelineConfig
     from ..features.rates.rates import Rates
 
-TASKS = ("classify", "ddos")
+TASKS = ("classify", "ddos", "roles")
 NONE = "none"
 STEP = "10s"
 FEWEST_STEPS = 64
@@ -23,7 +23,7 @@ def check_task(task: str) -> None:
         from ..registry import nearest_name_hint
 
         raise SettingError(
-            f"fit: no task is called `{task}`", hint=nearest_name_hint(task, list(TASKS)) or "classify or ddos"
+            f"fit: no task is called `{task}`", hint=nearest_name_hint(task, list(TASKS)) or "classify, ddos or roles"
         )
 
 

@@ -113,6 +113,20 @@ def generate(
             "--learnt-from", metavar="FLOWS", help="What it learnt from, to look for copies. May be repeated."
         ),
     ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after",
+            metavar="IN",
+            help="With a bundle of rates: traffic, or a file of rates, that what is made up follows. May be repeated.",
+        ),
+    ] = None,
+    paths: Annotated[
+        int, typer.Option("--paths", metavar="N", min=1, help="With a bundle of rates: how many ways to go on.")
+    ] = 1,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=1, help="With a bundle of rates: of the busiest hosts.")
+    ] = 20,
     seed: learning.Seed = 0,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -121,10 +135,31 @@ def generate(
 ) -> None:
     """Make up flows like those that a generator has seen, as a flow table or a capture.
 
+    With a bundle of `flowlore pretrain flowgen`: rates of hosts that may follow given ones, `-n` steps of them.
+
     \b
     flowlore generate office-generator --class video -n 1000 -o video.pcap
+    flowlore generate dynamics --after rates.parquet -n 60 --paths 10 -o made.parquet
     """
     learning.require_extra()
+    from .roles import asks_rates
+
+    if asks_rates(bundle):
+        from .likely_rates import generate_rates
+        from .text import print_json as print_as_json
+        from .text import printable
+
+        found = generate_rates(
+            bundle, output, after or (), options.resolved(config, set), steps=count, paths=paths, top=top, seed=seed,
+            overwrite=overwrite,
+        )  # fmt: skip
+        if json:
+            print_as_json(found)
+        else:
+            print(
+                f"{found['hosts']:,} hosts, {found['paths']:,} paths of {found['steps']:,} steps → {printable(output)}"
+            )
+        return
     import numpy as np
 
     from ..errors import OutputError

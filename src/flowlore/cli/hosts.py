@@ -43,14 +43,24 @@ def hosts(
 ) -> None:
     """Say what each host is, or how surprising, and which flows, partners and windows decided.
 
-    The bundle is one of `flowlore pretrain graph`; taught by `flowlore fit` it names classes too.
+    The bundle is one of `flowlore pretrain graph`; taught by `flowlore fit` it names classes too. One of `flowlore
+    pretrain flowgen` tells hosts by their rates alone: which moved oddly, or, after `fit --task roles`, what each is.
 
     \b
     flowlore hosts campus capture.pcap
     flowlore hosts campus capture.pcap --surprise strange.parquet
     flowlore hosts campus-5shot capture.pcap --host 10.0.0.7
+    flowlore hosts roles rates.parquet -o roles.parquet
     """
     learning.require_extra()
+    from . import roles
+
+    if roles.asks_rates(bundle):
+        roles.hosts_by_rates(
+            bundle, flows, options.resolved(config, set), output=output, surprise=surprise, top=top, host=host,
+            where=where, overwrite=overwrite, as_json=json,
+        )  # fmt: skip
+        return
     from ..tasks.hosts import host_verdicts, surprise_table
 
     settings = options.resolved(config, set)

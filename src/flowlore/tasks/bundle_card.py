@@ -38,13 +38,17 @@ def _answers(manifest: Mapping[str, Any]) -> list[str]:
         return [f"It makes up flows of {classes} `flowlore generate` asks it; its flows are nobody's traffic."]
     if "detector" in manifest["states"]:
         return [f"It finds floods of {classes} `flowlore detect --bundle` asks it, about the rates of every host."]
+    if "roles" in manifest["states"]:
+        return [f"It tells hosts of {classes} `flowlore hosts` asks it, about the rates of every host."]
     if manifest["model"] == "skip-gram":
         return [
             "It knows vectors of hosts, ports and names: `flowlore entities` asks it. It holds the addresses and names "
             "that it has met in clear."
         ]
     if manifest["model"] == "flowgen":
-        return ["It knows how rates move: `flowlore forecast --bundle` and `flowlore detect --bundle` ask it."]
+        return [
+            "It knows how rates move: `flowlore forecast --bundle`, `flowlore hosts` and `flowlore generate` ask it."
+        ]
     names = f"It names {classes}"
     embeds = "It embeds flows and names no class: `flowlore fit` teaches it some from a few labels."
     needs = ", ".join(f"`{need}`" for need in manifest["needs"])

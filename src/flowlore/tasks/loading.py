@@ -14,7 +14,8 @@ def load(name_or_path: str | Path) -> Any:
     """What is in a bundle, ready to answer.
 
     A `Predictor` where it learnt from flows (`embed`, `predict`), `Dynamics` where it learnt from rates (`embed`,
-    `forecast`, `oddness`, `sample`), and a `FloodDetector` where it was taught attacks (`detect`).
+    `forecast`, `oddness`, `sample`), a `FloodDetector` where it was taught attacks (`detect`), and a `RoleClassifier`
+    where it was taught what hosts are by their rates (`predict`).
     """
     require_learning()
     bundle = load_bundle(find_bundle(name_or_path))
@@ -22,6 +23,10 @@ def load(name_or_path: str | Path) -> Any:
         from .ddos.bundles import FloodDetector
 
         return FloodDetector.from_bundle(bundle)
+    if "roles" in bundle.states:
+        from .roles.classifier import RoleClassifier
+
+        return RoleClassifier.from_bundle(bundle)
     if bundle.model == "flowgen":
         from .dynamics import Dynamics
 

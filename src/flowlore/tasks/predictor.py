@@ -100,7 +100,7 @@ class Predictor:
         if "detector" in bundle.states or bundle.needs == ("rates.values",):
             raise BundleError(
                 f"bundle: `{bundle.name}` knows rates of hosts over time, and neither embeds nor names single flows",
-                hint="`flowlore detect --bundle` or `forecast --bundle` uses it; `flowlore bundles` lists others",
+                hint="`flowlore hosts`, `detect --bundle` or `forecast --bundle` ask it; `flowlore bundles` lists all",
             )
         try:
             encoder = MODELS.load(bundle.model).from_state(bundle.arrays["encoder"], bundle.states["encoder"])
