@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from flowlore.sources.plainseries import read_plain_table
 from flowlore.tasks.forecast import FORECASTERS
 from flowlore.tasks.forecast.backtest import backtest
 from flowlore.tasks.forecast.flowgen import FlowgenForecaster
+from flowlore.tasks.forecast.forecaster import Forecaster
+from flowlore.tasks.forecast.mixture import MEMBERS, Mixture
 
 from .machine import machine_class, our_versions
 
@@ -36,17 +39,27 @@ def main() -> None:
     parser.add_argument("--set", choices=sorted(SETS), default="abilene")
     parser.add_argument("--methods", nargs="+", default=[*FORECASTERS.names()])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=TRAINING.epochs, help="of flowgen; 9 were best on 9-11 March")
     options = parser.parse_args()
     chosen = SETS[options.set]
     series = plain_series(read_plain_table(options.data / chosen["file"]), absent_is_zero=options.set == "abilene")
     settings = FlowgenSettings(farthest=max(chosen["horizons"]))
-    methods = [FlowgenForecaster(settings=settings) if name == "flowgen" else name for name in options.methods]
+    training = replace(TRAINING, epochs=options.epochs)
+    made: dict[str, Forecaster] = {}
+    for name in sorted(options.methods, key=lambda name: name == "mixture"):  # of what learnt before it
+        if name == "flowgen":
+            made[name] = FlowgenForecaster(settings=settings, training=training)
+        elif name == "mixture" and set(MEMBERS) <= set(made):
+            made[name] = Mixture([made[one] for one in MEMBERS], have_learnt=True)
+        else:
+            made[name] = FORECASTERS.load(name)()
+    names = {type(one).__name__: name for name, one in made.items()}
     began = time.process_time()
     found = backtest(
         series,
         chosen["until"],
         chosen["horizons"],
-        methods=methods,
+        methods=list(made.values()),
         rng=np.random.default_rng(options.seed),
         said=lambda name, scores: print(f"{name}: WAPE {scores['wape']:.4f}", file=sys.stderr, flush=True),
     )
@@ -57,9 +70,10 @@ def main() -> None:
                 "seed": options.seed,
                 "machine": machine_class(),
                 "versions": our_versions(),
-                "settings_hash": {"flowgen": settings_hash(settings), "training": settings_hash(TRAINING)},
+                "settings_hash": {"flowgen": settings_hash(settings), "training": settings_hash(training)},
+                "epochs": options.epochs,
                 "cpu_s": round(time.process_time() - began, 1),
-                "methods": {name.replace("FlowgenForecaster", "flowgen"): scores for name, scores in found.items()},
+                "methods": {names[name]: scores for name, scores in found.items()},
             },
             indent=1,
         )

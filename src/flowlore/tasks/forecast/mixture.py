@@ -14,16 +14,20 @@ MEMBERS = ("flowgen", "lightgbm")
 
 
 class Mixture(Forecaster):
-    """The decoder and boosted trees, each as heavy as the other: they err differently."""
+    """The decoder and boosted trees, each as heavy as the other: they err differently.
 
-    def __init__(self, members: Sequence[Forecaster] = ()) -> None:
+    Members that `have_learnt` elsewhere are taken as they are.
+    """
+
+    def __init__(self, members: Sequence[Forecaster] = (), *, have_learnt: bool = False) -> None:
         super().__init__()
         self.members: tuple[Forecaster, ...] = tuple(members)
+        self.have_learnt = have_learnt
 
     def fit(self, series: Series, until: int, horizons: Sequence[int], rng: np.random.Generator) -> None:
         self.horizons = tuple(horizons)
         self.members = self.members or tuple(FORECASTERS.load(name)() for name in MEMBERS)
-        for member in self.members:
+        for member in self.members if not self.have_learnt else ():
             member.fit(series, until, horizons, rng)
 
     def forecast(self, series: Series, origins: Places) -> Values:
