@@ -1,14 +1,18 @@
-"""A step of many hosts through a detector: `python -m benchmarks.flood_scoring > flood-scoring.json`.
+"""A step of many hosts through a detector: `python -m benchmarks.flood_scoring > FILE`.
 
-Every host has traffic enough to be judged in every step: the worst case. Rates are made up, weights are random.
+Every host has traffic enough to be judged in every step: the worst case. Rates are made up, weights are random. Told
+are a step in which every host is new, one in which a whole window must be looked at (as after a gap), steps that follow
+one that is remembered, and one with which a window begins: every sixteenth.
 """
 
 import argparse
 import json
+import resource
 import time
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from flowlore.features.rates.columns import rates_schema
 from flowlore.features.rates.settings import NS_PER_S
@@ -16,7 +20,8 @@ from flowlore.models.flowgen.detecting import Detecting
 from flowlore.settings import settings_hash
 from flowlore.tasks.ddos.bundles import FloodDetector, Tail
 from flowlore.tasks.ddos.decoder import DecoderDetector, decoder_settings, fresh_on_signs
-from flowlore.tasks.ddos.detector import CONTEXT
+from flowlore.tasks.ddos.detector import CONTEXT, STRIDE
+from flowlore.tasks.ddos.remembered import MOST_BYTES
 from flowlore.tasks.ddos.settings import DetectionSettings
 from flowlore.tasks.ddos.signs import SIGNS, Signs
 from flowlore.tasks.ddos.watch import FloodWatch
@@ -24,30 +29,37 @@ from flowlore.tasks.ddos.watch import FloodWatch
 from .machine import machine_class, our_versions
 
 STEP_S = 10
+LONG_WINDOW = CONTEXT + STRIDE - 3  # steps that are over: the third step after it is the last of a window
+KINDS = ("new hosts", "a whole window", "remembered", "remembered", "a window begins")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=100_000)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2, help="of the decoder; all else has one")
+    parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="of what is remembered; 0 is nothing")
     options = parser.parse_args()
-    watch = FloodWatch(detector())
+    torch.set_num_threads(options.threads)
+    watch = FloodWatch(detector(), most_bytes=options.most_bytes)
     rng = np.random.default_rng(0)
-    taken: list[tuple[float, float]] = []
-    for step in range(options.steps):
-        table = made_up_step(options.hosts, step, rng)
+    taken = []
+    for number, kind in enumerate(KINDS):
+        table = made_up_step(options.hosts, number, rng)
         began, cpu = time.perf_counter(), time.process_time()
         rows = sum(part.num_rows for part in watch.add(table))
-        taken.append((time.perf_counter() - began, time.process_time() - cpu))
+        wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+        taken.append({"step": kind, "wall_s": round(wall_s, 2), "cpu_s": round(cpu_s, 2)})
         assert rows == options.hosts
-        watch._done += CONTEXT if step == 0 else 0  # as if it had run for long: every step looks at whole windows
+        if number == 0:
+            watch._done = LONG_WINDOW  # as if it had run for long
     print(
         json.dumps(
             {
                 "hosts": options.hosts,
-                "wall_s": [round(wall, 2) for wall, _ in taken],
-                "cpu_s": [round(cpu, 2) for _, cpu in taken],
-                "memory_mb": round(watch.memory_bytes / 1e6),
+                "threads": options.threads,
+                "steps": taken,
+                "remembered_mb": round(watch.memory_bytes / 1e6),
+                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
                 "settings_hash": settings_hash(decoder_settings()),
                 "machine": machine_class(),
                 "versions": our_versions(),

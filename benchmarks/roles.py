@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--asked", type=Path, help="another run, that examines")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    found = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     if options.data is not None:
         found["iot-sentinel"] = examined(*sentinel(options.data), seeds=options.seeds)
     if options.lab is not None and options.asked is not None:
@@ -135,7 +135,7 @@ def roles_of(folder: Path) -> dict[str, str]:
     """`desk-3` is a desk; who offers a service is a server; the network's own nodes have no role."""
     run = json.loads((folder / "run.json").read_text())
     hosts = run["scenario"]["hosts"]
-    found = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for node, networks in run["nodes"].items():
         if node in hosts:
             role = SERVING if hosts[node]["services"] else re.sub(r"-\d+$", "", node)

@@ -202,6 +202,30 @@ def test_step_by_step_says_what_all_at_once_does(detector: FloodDetector) -> Non
     assert max(apart) < 1e-3
     assert np.mean([row["kind"] == every[key]["kind"] for key, row in live.items()]) > 0.99
     assert len(parts) == 130 and watch.memory_bytes > 0
+    forgetful = FloodWatch(detector, most_bytes=0)
+    assert forgetful.memory_bytes < watch.memory_bytes
+    for part, other in zip(parts, forgetful.add(rates.table), strict=True):
+        assert part["entity"].equals(other["entity"])
+        np.testing.assert_allclose(part["probability"].to_numpy(), other["probability"].to_numpy(), atol=1e-3)
+
+
+def test_earlier_steps_are_remembered_as_they_were(detector: FloodDetector) -> None:
+    from flowlore.models.flowgen.network import Cache
+    from flowlore.tasks.ddos.remembered import HOSTS_AT_ONCE, Remembered
+
+    rng, rows = np.random.default_rng(0), np.array([3, 5, HOSTS_AT_ONCE - 1])
+    values = rng.random((3, len(SIGNS), 20)).astype(np.float32)
+    memory, whole = Remembered(), detector.detector.said_last(values)
+    memory.grow(HOSTS_AT_ONCE)
+    for step in range(20):
+        known = memory.has(rows, 100, 100 + step)
+        assert known.all() == (step > 0) == known.any()
+        cache = memory.cache(rows, step) if step else Cache()
+        said = detector.detector.said_last(values[:, :, : step + 1], cache)
+        memory.keep(rows, cache, 100, 100 + step)
+    np.testing.assert_allclose(said, whole, atol=5e-3)
+    assert not memory.has(rows, 100, 121).any() and not memory.has(rows, 101, 120).any()
+    assert memory.has(np.array([4]), 100, 120).tolist() == [False]
 
 
 def _start(flow: Flow) -> int:

@@ -20,7 +20,7 @@ from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, train
 from .encoder import FlowgenEncoder, hide
 from .inputs import CALENDAR, NUMBERS, Inputs, Window, window
-from .network import Network
+from .network import Cache, Network
 from .representation import Values
 
 UNTOLD = -1  # a step that teaches nothing
@@ -128,6 +128,22 @@ def answered(encoder: FlowgenEncoder, module: Detecting, values: Values, step_ns
             seen = window(inputs, rows, torch.zeros_like(rows), inputs.steps, encoder.horizons[:1])
             out[first:last] = module(seen).numpy()
     return out
+
+
+def answered_last(
+    encoder: FlowgenEncoder, module: Detecting, values: Values, step_ns: int, cache: Cache | None = None
+) -> npt.NDArray[np.float32]:
+    """[windows, L] of the last step only. A cache holds all steps but that, or none; what it did not hold is added."""
+    inputs, rows = window_inputs(encoder, values, step_ns), torch.arange(len(values))
+    cache = Cache() if cache is None else cache
+    known = cache.steps
+    with torch.inference_mode():
+        begins = torch.full_like(rows, known)
+        seen = window(inputs, rows, begins, inputs.steps - known, encoder.horizons[:1])
+        states_BTD = module.network.states(seen, cache)[:, -1]
+        told = torch.cat([seen.numbers_BTN[:, -1], seen.calendar_BTC[:, -1]], dim=-1)
+        answers: npt.NDArray[np.float32] = (module.deep(states_BTD) + module.wide(told)).numpy()
+    return answers
 
 
 def window_inputs(encoder: FlowgenEncoder, values: Values, step_ns: int) -> Inputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from ...errors import ModelError, TaskError
 from .detector import CONTEXT, Detector, Lesson, drawn_windows, joined, judged_windows
 from .signs import SIGNS, Numbers, Signs, Values
+
+if TYPE_CHECKING:
+    from ...models.flowgen.network import Cache
 
 WINDOWS = 3_072
 PIECE = 2 * CONTEXT  # steps of the series that pre-training draws its windows from
@@ -134,12 +137,11 @@ class DecoderDetector(Detector):
         kinds = joined(said[..., 1:].argmax(axis=-1).astype(np.float64), signs, hosts, begins)
         return np.where(np.isnan(signs.packets), np.nan, logits), kinds.astype(np.int64)
 
-    def said_last(self, values: Numbers) -> npt.NDArray[np.float32]:
-        """[hosts, 1 + kinds] of the last step of windows [hosts, SIGNS, steps]."""
-        from ...models.flowgen.detecting import answered
+    def said_last(self, values: Numbers, cache: Cache | None = None) -> npt.NDArray[np.float32]:
+        """[hosts, 1 + kinds] of the last step of windows [hosts, SIGNS, steps]. A cache may hold all steps but that."""
+        from ...models.flowgen.detecting import answered_last
 
-        said = answered(self.encoder, self._module, values.astype(np.float64), self.encoder.step_ns)
-        return np.asarray(said[:, -1])
+        return answered_last(self.encoder, self._module, values.astype(np.float64), self.encoder.step_ns, cache)
 
     def state(self) -> tuple[dict[str, dict[str, npt.NDArray[Any]]], dict[str, Any]]:
         """Arrays and values of the encoder and of the head."""

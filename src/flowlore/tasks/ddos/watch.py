@@ -14,19 +14,23 @@ from ...features.rates.settings import NS_PER_S
 from .alarms import BUSY
 from .bundles import FloodDetector
 from .detector import CONTEXT, STRIDE
+from .remembered import HOSTS_AT_ONCE, MOST_BYTES, Remembered
 from .signs import COLUMNS, NOISE_PER_S, SIGNS, noise, sign_values
 from .thresholds import FEATURES, Usual, Values
 
 SILENT = 0  # the row of a host that never had traffic: what one is that turns up for the first time
 FIRST_ROWS = 1_024
-HOSTS_AT_ONCE = 4_096
 
 
 class FloodWatch:
-    """Follows every host that turns up. Hosts with less than a tenth of the least rate of an attack are not judged."""
+    """Follows every host that turns up. Hosts with less than a tenth of the least rate of an attack are not judged.
 
-    def __init__(self, detector: FloodDetector, *, gap_after_s: float = 300.0) -> None:
+    Of hosts that are judged in every step it remembers what the decoder made of them, in at most `most_bytes`.
+    """
+
+    def __init__(self, detector: FloodDetector, *, gap_after_s: float = 300.0, most_bytes: int = MOST_BYTES) -> None:
         self.detector, self.gap_after_s = detector, gap_after_s
+        self._remembered = Remembered(most_bytes)
         self.step_s = detector.step_ns / NS_PER_S
         self.judged_from = detector.settings.least_packets_per_s * self.step_s / BUSY
         self._places: dict[str, int] = {}
@@ -40,7 +44,8 @@ class FloodWatch:
     def memory_bytes(self) -> int:
         """Of what is remembered of all hosts."""
         usual = self._usual
-        return int(self._held.nbytes + usual.mean.nbytes + usual.spread.nbytes + usual.seen.nbytes)
+        remembered = self._remembered.memory_bytes
+        return int(remembered + self._held.nbytes + usual.mean.nbytes + usual.spread.nbytes + usual.seen.nbytes)
 
     def add(self, rates: pa.Table | pa.RecordBatch) -> Iterator[pa.Table]:
         """A table for each step of these rates: entity, step, probability of an attack, and the likeliest kind."""
@@ -129,13 +134,21 @@ class FloodWatch:
 
     def _judge(self, rows: npt.NDArray[np.int64]) -> tuple[Values, npt.NDArray[np.int64]]:
         """Of the last step: with as many steps before it as one that sees all of them at once would look at."""
+        from ...models.flowgen.network import Cache
+
         last = self._done - 1
         begin = 0 if last < CONTEXT else (last - STRIDE) // STRIDE * STRIDE
         order = np.arange(begin, last + 1) % CONTEXT
-        chances, kinds = np.empty(len(rows)), np.empty(len(rows), np.int64)
-        for first in range(0, len(rows), HOSTS_AT_ONCE):
-            part = slice(first, first + HOSTS_AT_ONCE)
-            said = self.detector.detector.said_last(self._held[rows[part]][:, :, order])
-            chances[part] = 1 / (1 + np.exp(-np.clip(said[:, 0] - self.detector.shift, -60, 60)))
-            kinds[part] = said[:, 1:].argmax(axis=1)
-        return chances, kinds
+        self._remembered.grow(self._used)
+        said = np.empty((len(rows), 1 + len(self.detector.detector.kinds)), np.float32)
+        pieces, known = rows // HOSTS_AT_ONCE, self._remembered.has(rows, begin, last)
+        for piece in np.unique(pieces).tolist():
+            for is_known in (False, True):
+                chosen = np.flatnonzero((pieces == piece) & (known == is_known))
+                if len(chosen):
+                    part = rows[chosen]
+                    cache = self._remembered.cache(part, last - begin) if is_known else Cache()
+                    said[chosen] = self.detector.detector.said_last(self._held[part][:, :, order], cache)
+                    self._remembered.keep(part, cache, begin, last)
+        chances = 1 / (1 + np.exp(-np.clip(said[:, 0].astype(np.float64) - self.detector.shift, -60, 60)))
+        return chances, said[:, 1:].argmax(axis=1)
