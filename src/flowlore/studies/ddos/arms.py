@@ -25,8 +25,8 @@ CPU_S = {"lightgbm": 6.0, "gru": 12.0, PRETRAINED: 20.0, SCRATCH: 20.0, FROZEN: 
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
-    untold = () if scale.seeds > 1 else (SCRATCH,)  # what pre-training is worth can be told over seeds only
     if not facts.features["laid"]:
+        untold = () if scale.seeds > 1 else (SCRATCH,)  # what pre-training is worth there can be told over seeds only
         for seed in range(scale.seeds):
             yield from _of(OWN, facts, seed, {}, [None], leave_out=untold)
         return
@@ -34,10 +34,10 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
     for seed in range(scale.seeds):
         yield from _of(LABELS, facts, seed, {}, shots_of(scale))
         for kind in kinds:
-            yield from _of(UNSEEN, facts, seed, {"kind": kind}, [FEW], leave_out=untold)
+            yield from _of(UNSEEN, facts, seed, {"kind": kind}, [FEW])
     for seed in range(scale.seeds_of_variants):
         for one_in in SAMPLING:
-            yield from _of(SAMPLED, facts, seed, {"sampled": one_in}, [FEW], leave_out=(SCRATCH, FROZEN))
+            yield from _of(SAMPLED, facts, seed, {"sampled": one_in}, [FEW], leave_out=(SCRATCH,))
 
 
 def shots_of(scale: Scale) -> list[int]:
