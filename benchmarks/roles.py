@@ -32,7 +32,7 @@ from flowlore.tasks.splits import Split, split_by_capture
 from .machine import machine_class, our_versions
 
 DEVICE = "10.0.0.1"
-SENTINEL_STEP, LAB_STEP = "2s", "10s"
+SENTINEL_STEP, LAB_STEP = "2s", "2s"
 WIDTH = 60
 SERVING = "server"
 HEADS = ("probe", "forest")
@@ -120,26 +120,29 @@ def laboratory(taught: Path, asked: Path) -> tuple[Windows, Any, Split]:
     parts, labels, sides = [], [], []
     for side, folder in enumerate((taught, asked)):
         known = roles_of(folder)
-        made = rates(read(folder / "capture" / "gate.pcapng"), "host", LAB_STEP)
-        part = windows_of(made, [name for name in made.largest() if name in known], width=WIDTH)
-        labels += [known[name] for name in part.hosts.tolist()]
-        parts.append(Windows(**{**vars_of(part), "hosts": np.array([f"{side}/{one}" for one in part.hosts], object)}))
-        sides += [side] * len(part)
+        for network, own in known.items():
+            made = rates(read(folder / "capture" / f"{network}.pcapng"), "host", LAB_STEP)
+            part = windows_of(made, [name for name in made.largest() if name in own], width=WIDTH)
+            labels += [own[name] for name in part.hosts.tolist()]
+            hosts = np.array([f"{side}/{one}" for one in part.hosts], object)
+            parts.append(Windows(**{**vars_of(part), "hosts": hosts}))
+            sides += [side] * len(part)
     windows, truth, side_of = Windows.joined(parts), np.array(labels), np.array(sides)
     nobody = np.zeros(0, np.int64)
     split = Split(by="run", train=np.flatnonzero(side_of == 0), test=np.flatnonzero(side_of == 1), validation=nobody)
     return windows, truth, split
 
 
-def roles_of(folder: Path) -> dict[str, str]:
-    """`desk-3` is a desk; who offers a service is a server; the network's own nodes have no role."""
+def roles_of(folder: Path) -> dict[str, dict[str, str]]:
+    """Of each network with a tap of its own, addresses with their roles: `desk-3` is a desk, who serves is a server."""
     run = json.loads((folder / "run.json").read_text())
     hosts = run["scenario"]["hosts"]
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, dict[str, str]] = {}
     for node, networks in run["nodes"].items():
-        if node in hosts:
-            role = SERVING if hosts[node]["services"] else re.sub(r"-\d+$", "", node)
-            found |= {address: role for addresses in networks.values() for address in addresses}
+        for network, addresses in networks.items():
+            if node in hosts and (folder / "capture" / f"{network}.pcapng").is_file():
+                role = SERVING if hosts[node]["services"] else re.sub(r"-\d+$", "", node)
+                found.setdefault(network, {}).update(dict.fromkeys(addresses, role))
     return found
 
 
