@@ -43,7 +43,10 @@ def fit(
             help="Let the whole encoder follow the labels, if that beats the linear probe; of ddos, the whole decoder.",
         ),
     ] = False,
-    head: Annotated[str, typer.Option("--head", metavar="NAME", help="knn, probe or prototypes.")] = "probe",
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="NAME", help="knn, probe (default), prototypes or forest (default of roles)."),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -106,13 +109,14 @@ def fit(
         with training.watching(progress, log) as watch:
             found = roles.fit_roles(
                 bundle, labelled, labels, output, options.resolved(config, set), step=step, split=split or "host",
-                head=head, test_share=test_share, where=where, seed=seed, overwrite=overwrite, watch=watch,
+                head=head or "forest", test_share=test_share, where=where, seed=seed, overwrite=overwrite,
+                watch=watch,
             )  # fmt: skip
         print_as_json(found) if json else roles.print_roles(found)
         return
     if attacks is not None or step is not None:
         raise SettingError("fit: `--attacks` and `--step` are about floods", hint="add `--task ddos`")
-    split = split or "capture"
+    split, head = split or "capture", head or "probe"
     from dataclasses import replace
 
     import numpy as np

@@ -37,7 +37,7 @@ def test_hosts_are_taught_and_told(town: Path, capsys: pytest.CaptureFixture) ->
     printed = capsys.readouterr().out
     assert "18 hosts of 2 classes taught, 18 asked (split by host)" in printed
     assert all(name in printed for name in ("flowgen", "lightgbm", "extra-trees", "commonest"))
-    assert run(["fit", "none", *words, "-o", str(town / "fresh"), "--head", "forest", *FEW, "--json"]) == 0
+    assert run(["fit", "none", *words, "-o", str(town / "fresh"), "--head", "probe", *FEW, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["flowgen"]["host_macro_f1"] > 0.9
     out = town / "told.parquet"
     assert run(["hosts", str(town / "roles"), str(town / "rates.parquet"), "-o", str(out), "--host", host(3)]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from flowlore.errors import ModelError
 from flowlore.features.batch import FeatureBatch
 from flowlore.models.flowgen.encoder import FlowgenEncoder
 from flowlore.models.flowgen.inputs import window
-from flowlore.models.flowgen.network import QUANTILES, Cache
+from flowlore.models.flowgen.network import QUANTILES, Cache, Network
 from flowlore.models.flowgen.representation import Bins, scales_of
 from flowlore.models.flowgen.sampling import sampled_paths
-from flowlore.models.flowgen.settings import FlowgenSettings
+from flowlore.models.flowgen.settings import SHAPES, FlowgenSettings, Size
 from flowlore.models.training import TrainingSettings
 
 HOUR_NS = 3_600_000_000_000
@@ -195,3 +196,35 @@ def test_mistakes_are_named(encoder: FlowgenEncoder) -> None:
         FlowgenEncoder.from_state(arrays, values | {"format": 9})
     with pytest.raises(ModelError, match="damaged"):
         FlowgenEncoder.from_state(dict(list(arrays.items())[:3]), values)
+
+
+def test_sizes_have_as_many_numbers_as_they_say() -> None:
+    counts = {}
+    assert set(SHAPES) == set(get_args(Size))
+    for size in get_args(Size):
+        network = Network(FlowgenSettings(size=size), 1, 65)
+        counts[size] = sum(weight.numel() for weight in network.parameters())
+    assert list(counts.values()) == sorted(counts.values())
+    assert 50_000 < counts["small"] < 150_000 and 9_000_000 < counts["largest"] < 11_000_000
+    assert all(shape.width % shape.heads == 0 for shape in SHAPES.values())
+
+
+def test_likelihood_begins_with_what_was_counted() -> None:
+    rng = np.random.default_rng(0)
+    steps = np.arange(400) % 3  # one value follows another one, always
+    values = np.stack([np.array([1.0, 5.0, 40.0])[steps]] * 2)[:, None] * np.exp(0.01 * rng.normal(size=(2, 1, 400)))
+    bits, short = {}, TrainingSettings(epochs=1, least_steps=1)
+    for counted in (True, False):
+        settings = FlowgenSettings(
+            size="small", context=64, bins=8, farthest=2, least_windows=1, disturbed=0.0, counted=counted
+        )
+        made = FlowgenEncoder(settings)
+        made.learn(values, np.zeros(2, np.int64), 10**9, ("a",), rng, training=short)
+        told = made.bits(made.inputs(values, np.zeros(2, np.int64), 10**9))
+        bits[counted] = float(np.nanmean(told))
+        again = FlowgenEncoder.from_state(*made.state())
+        np.testing.assert_allclose(again.bits(again.inputs(values, np.zeros(2, np.int64), 10**9)), told, rtol=1e-5)
+    assert bits[True] < 2.0 < 2.5 < bits[False]  # which of three is known, and where within a few bins is not
+    arrays, state = made.state()
+    old = FlowgenEncoder.from_state({name: one for name, one in arrays.items() if name != "follows"}, state)
+    assert float(np.abs(old.state()[0]["follows"]).max()) == 0.0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...settings import Settings, setting
 
-Size = Literal["small", "default", "large"]
+Size = Literal["small", "default", "large", "largest"]
 HORIZONS = (1, 2, 3, 6, 9, 12, 24, 48, 96, 144, 288)
 
 
@@ -15,7 +15,9 @@ HORIZONS = (1, 2, 3, 6, 9, 12, 24, 48, 96, 144, 288)
 class FlowgenSettings(Settings):
     """A decoder over steps that weighs simple forecasts, moves them, and says a likelihood of the next step."""
 
-    size: Size = setting("default", "layers and widths: small (0.1 M numbers), default (0.3 M), large (3 M)")
+    size: Size = setting(
+        "default", "layers and widths: small (0.1 M numbers), default (0.3 M), large (3 M), largest (10)"
+    )
     context: int = setting(256, "steps that it sees at once", minimum=16, maximum=512)
     bins: int = setting(
         64, "values told apart by their logarithm, zero aside; 9 are the paper's, too few to forecast with", minimum=4,
@@ -53,4 +55,5 @@ SHAPES: dict[str, Shape] = {
     "small": Shape(layers=2, width=48, heads=4),
     "default": Shape(layers=3, width=64, heads=4),
     "large": Shape(layers=6, width=192, heads=6),
+    "largest": Shape(layers=8, width=320, heads=8),
 }
