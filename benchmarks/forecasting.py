@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--set", choices=sorted(SETS), default="abilene")
     parser.add_argument("--methods", nargs="+", default=[*FORECASTERS.names()])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=TRAINING.epochs, help="of flowgen; 9 were best on 9-11 March")
+    parser.add_argument("--epochs", type=int, default=TRAINING.epochs, help="of flowgen")
     options = parser.parse_args()
     chosen = SETS[options.set]
     series = plain_series(read_plain_table(options.data / chosen["file"]), absent_is_zero=options.set == "abilene")

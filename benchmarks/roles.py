@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from flowlore.sources.reading import read
 from flowlore.studies.material import Places
 from flowlore.studies.materials.captures import _device_type, devices_of, loaded_captures
 from flowlore.tasks.raw import starts_ns, texts
-from flowlore.tasks.roles.teaching import taught_windows
+from flowlore.tasks.roles.teaching import EPOCHS, taught_windows
 from flowlore.tasks.roles.windows import Windows, windows_of
 from flowlore.tasks.splits import Split, split_by_capture
 
@@ -55,7 +56,10 @@ def main() -> None:
             {
                 "machine": machine_class(),
                 "versions": our_versions(),
-                "settings_hash": {"training": settings_hash(TRAINING), "rates": settings_hash(RateSettings())},
+                "settings_hash": {
+                    "training": settings_hash(replace(TRAINING, epochs=EPOCHS)),
+                    "rates": settings_hash(RateSettings()),
+                },
                 "window_steps": WIDTH,
                 "steps": {"iot-sentinel": SENTINEL_STEP, "laboratory": LAB_STEP},
                 "sets": found,

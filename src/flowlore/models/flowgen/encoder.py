@@ -26,7 +26,7 @@ from .settings import SHAPES, FlowgenSettings
 FORMAT = 1
 DEFAULTS = FlowgenSettings()
 TRAINING = TrainingSettings(
-    epochs=3, batch_rows=16, learning_rate=2e-3, weight_decay=0.05, warm_up=0.1, largest_gradient=1.0
+    epochs=9, batch_rows=16, learning_rate=2e-3, weight_decay=0.05, warm_up=0.1, largest_gradient=1.0
 )
 WARM_STEPS = 32  # of a window: too little is known there to be judged
 SERIES_AT_ONCE = 32

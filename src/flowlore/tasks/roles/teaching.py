@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SPLITS = ("host", "time")
 BESIDE = ("lightgbm", "extra-trees")
 COMMONEST = "commonest"
+EPOCHS = 3  # few windows are soon known by heart
 Labels = npt.NDArray[Any]
 
 
@@ -161,7 +162,7 @@ def pretrained_on_windows(
     encoder = FlowgenEncoder(fitting)
     encoder.learn(
         windows.values, windows.begins_ns, windows.step_ns, windows.features, rng,
-        training=training or TRAINING, progress=progress,
+        training=training or replace(TRAINING, epochs=EPOCHS), progress=progress,
     )  # fmt: skip
     return encoder
 
