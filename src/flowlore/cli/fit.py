@@ -45,7 +45,11 @@ def fit(
     ] = False,
     head: Annotated[
         str | None,
-        typer.Option("--head", metavar="NAME", help="knn, probe (default), prototypes or forest (default of roles)."),
+        typer.Option(
+            "--head",
+            metavar="NAME",
+            help="forest (default of roles), joined, knn, probe (default of all else) or prototypes.",
+        ),
     ] = None,
     split: Annotated[
         str | None,
@@ -163,7 +167,7 @@ def fit(
                 taught, lesson, episode, rng=rng, settings=settings.fine_tuning, coverage=coverage, progress=watch
             )
     report = examine(taught, lesson, episode, rng=rng)
-    report |= {"shots": shown, "seed": seed, "head": head, "test_share": test_share, "fine_tuning": tuning}
+    report |= {"shots": shown, "seed": seed, "head": taught.head_name, "test_share": test_share, "fine_tuning": tuning}
     replace(taught, metrics=report).save(output, overwrite=overwrite)
     report |= {"masked": list(lesson.embedding.masked), "bundle": str(output)}
     if json:
@@ -249,3 +253,5 @@ def _print_tuning(found: dict[str, Any]) -> None:
         f"held out by {found['held_out_by']}: {found['tuned_macro_f1']:.3f}, of the probe "
         f"{found['probe_macro_f1']:.3f}; the tuned encoder {said}"
     )
+    if found["kept"] == "tuned" and found["neighbours_share"]:
+        print(f"the nearest labelled flows have {found['neighbours_share']:.0%} of the answer")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..settings import Settings, setting
 
@@ -31,6 +31,17 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttentionSettings(Settings):
+    """Attention that an autoencoder grows where many labels teach it, and how that alone then follows them."""
+
+    layers: int = setting(3, "layers in which packets of a flow look at each other; 0: it never grows", minimum=0)
+    least_flows: int = setting(10_000, "labelled flows from which on it grows", minimum=1)
+    epochs: int = setting(10, "times that every labelled row is seen", minimum=1)
+    learning_rate: float = setting(2e-3, "highest learning rate, reached after the warm-up", minimum=0)
+    hidden_packets: float = setting(0.2, "share of packets hidden while tuning", minimum=0, maximum=0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FineTuningSettings(TrainingSettings):
     """How a whole network follows labels, from the linear probe on."""
 
@@ -40,3 +51,10 @@ class FineTuningSettings(TrainingSettings):
     patience: int = setting(4, "rounds without a better validation before training stops", minimum=1)
     hidden_packets: float = setting(0.1, "share of packets hidden while tuning", minimum=0, maximum=0.9)
     smoothing: float = setting(0.05, "share of the answer that is spread over all classes", minimum=0, maximum=0.5)
+    averaged: float = setting(
+        0.998,
+        "of an autoencoder: share of itself that a running mean of weights, which is kept, has after a step; 0: none",
+        minimum=0,
+        maximum=0.99999,
+    )
+    attention: AttentionSettings = field(default_factory=AttentionSettings)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, inf, isfinite, pi
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from ..errors import ModelError
 from ..settings import settings_hash
 from .settings import TrainingSettings
 
+AT_FIRST = 10  # steps after which a running mean keeps half of itself: it forgets fresh weights soon
 Arrays = dict[str, npt.NDArray[Any]]
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -75,15 +77,17 @@ def train(
     validate: Callable[[], float] | None = None,
     place: CheckpointPlace | None = None,
     progress: Callable[[Progress], None] | None = None,
+    averaged: float = 0.0,
 ) -> TrainingReport:
     """Train `module` in place on rows 0 … `rows` - 1; `loss` is given the rows of a step and the step's generator.
 
     With `validate`, which is called after each round of epochs, the best round's weights are kept. A checkpoint at
-    `place` is taken up if it is of the same settings and number of rows.
+    `place` is taken up if it is of the same settings and number of rows. With `averaged`, above 0 and below 1, what is
+    validated and kept is a running mean of the weights, which keeps this share of itself in each step.
     """
     if rows < 1:
         raise ModelError("models: there is nothing to train on", hint="give at least one flow that has a modality")
-    run = _Run(module, rows, settings, int(rng.integers(2**62)))
+    run = _Run(module, rows, settings, int(rng.integers(2**62)), averaged)
     resumed = run.resume(place)
     began, first_step, stopped_early = time.monotonic(), run.step, resumed and run.waited >= settings.patience
     while run.step < run.steps and not stopped_early:
@@ -97,9 +101,9 @@ def train(
         validation_loss = None
         if ends_round and validate is not None:
             module.eval()
-            with torch.no_grad():
+            with run.averages(), torch.no_grad():
                 validation_loss = validate()
-            stopped_early = run.judge(validation_loss) >= settings.patience
+                stopped_early = run.judge(validation_loss) >= settings.patience
         if place is not None and (run.step % settings.checkpoint_every_steps == 0 or ends_round):
             place.save(*run.checkpoint())
         if progress is not None:
@@ -135,13 +139,16 @@ def fastest_device() -> str:
 class _Run:
     """What changes from step to step, and what a checkpoint therefore holds."""
 
-    def __init__(self, module: nn.Module, rows: int, settings: TrainingSettings, seed: int) -> None:
-        self.module, self.rows, self.settings, self.seed = module, rows, settings, seed
+    def __init__(
+        self, module: nn.Module, rows: int, settings: TrainingSettings, seed: int, averaged: float = 0.0
+    ) -> None:
+        self.module, self.rows, self.settings, self.seed, self.averaged = module, rows, settings, seed, averaged
         self.steps_an_epoch = -(-rows // settings.batch_rows)
         self.steps = self.steps_an_epoch * max(settings.epochs, -(-settings.least_steps // self.steps_an_epoch))
         self.steps_a_round = self.steps_an_epoch * -(-settings.least_steps_a_round // self.steps_an_epoch)
         self.step, self.waited, self.best, self.last_loss = 0, 0, inf, inf
         self.best_weights: dict[str, Tensor] = {}
+        self.mean_weights = [weight.detach().clone() for weight in module.parameters()] if averaged else []
         decaying = [weight for weight in module.parameters() if weight.ndim > 1]
         others = [weight for weight in module.parameters() if weight.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -171,6 +178,10 @@ class _Run:
         nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.largest_gradient)
         self.optimizer.step()
         self.step += 1
+        if self.averaged:
+            kept = min(self.averaged, self.step / (AT_FIRST + self.step))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.mean_weights, list(self.module.parameters()), 1.0 - kept)
         self.last_loss = float(value.detach())
         return self.last_loss
 
@@ -180,6 +191,19 @@ class _Run:
             self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(self.rows))
         chosen = self._order[1][place * self.settings.batch_rows : (place + 1) * self.settings.batch_rows]
         return chosen.astype(np.int64, copy=True)
+
+    @contextmanager
+    def averages(self) -> Iterator[None]:
+        """The module with the running mean for its weights, where one is kept."""
+        own = [weight.detach().clone() for weight in self.module.parameters()] if self.averaged else []
+        self._take(self.mean_weights)
+        yield
+        self._take(own)
+
+    def _take(self, weights: list[Tensor]) -> None:
+        with torch.no_grad():
+            for held, new in zip(self.module.parameters(), weights, strict=bool(weights)):
+                held.copy_(new)
 
     def judge(self, validation_loss: float) -> int:
         """Keep the weights if they are the best so far; how many rounds none was better."""
@@ -193,10 +217,13 @@ class _Run:
     def take_best(self) -> None:
         if self.best_weights:
             self.module.load_state_dict(self.best_weights)
+        else:
+            self._take(self.mean_weights)
 
     def checkpoint(self) -> tuple[Arrays, dict[str, Any]]:
         arrays = {f"weight.{name}": _array(weight) for name, weight in self.module.state_dict().items()}
         arrays |= {f"best.{name}": _array(weight) for name, weight in self.best_weights.items()}
+        arrays |= {f"mean.{place}": _array(weight) for place, weight in enumerate(self.mean_weights)}
         for place, state in self.optimizer.state_dict()["state"].items():
             arrays |= {f"optimizer.{place}.{name}": _array(value) for name, value in state.items()}
         return arrays, {
@@ -222,6 +249,9 @@ class _Run:
             )
         self.module.load_state_dict(_group(arrays, "weight."))
         self.best_weights = _group(arrays, "best.")
+        if self.averaged:
+            means = _group(arrays, "mean.")
+            self.mean_weights = [means[str(place)].to(held.device) for place, held in enumerate(self.mean_weights)]
         optimizer = self.optimizer.state_dict()
         states: dict[int, dict[str, Tensor]] = {}
         for name, value in _group(arrays, "optimizer.").items():

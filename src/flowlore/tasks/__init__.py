@@ -6,6 +6,7 @@ HEADS = Registry(
     "head",
     {
         "forest": "flowlore.tasks.classify.forest:ForestHead",
+        "joined": "flowlore.tasks.classify.joined:JoinedHead",
         "knn": "flowlore.tasks.classify.neighbours:NeighboursHead",
         "probe": "flowlore.tasks.classify.probe:ProbeHead",
         "prototypes": "flowlore.tasks.classify.prototypes:PrototypesHead",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..errors import TaskError
 from .calibrate import Calibration, OpenSet
 from .classify.episodes import Episode
+from .classify.joined import JoinedHead
 from .classify.probe import ProbeHead
 from .metrics import scores
 from .predictor import Embedding, Predictor, Support, flow_id_bytes
@@ -65,8 +66,17 @@ def fine_tune(
         progress=progress,
     )
     tuned = replace(predictor, encoder=encoder)
-    found = ProbeHead.from_linear(head, classes)
-    vectors = _embedding(tuned, lesson, held).vectors
+    embedding = _embedding(tuned, lesson, np.arange(len(labels)))
+    vectors = embedding.vectors[held]
+    found = tuned_head(
+        head,
+        classes,
+        embedding.vectors[learn],
+        codes[learn],
+        reference=lesson.embedding.vectors[lesson.split.train],
+        held=vectors,
+        held_codes=codes[held],
+    )
     after = scores(labels[held], found.predict(vectors)).macro_f1
     report = {
         "held_out": len(held),
@@ -76,10 +86,10 @@ def fine_tune(
         "epochs": training.epochs,
         "seconds": round(training.seconds, 1),
         "kept": "tuned" if after > before else "probe",
+        "neighbours_share": found.share if isinstance(found, JoinedHead) else 0.0,
     }
     if after <= before:
         return predictor, lesson, report
-    embedding = _embedding(tuned, lesson, np.arange(len(labels)))
     support = Support(
         vectors=embedding.vectors[episode.support],
         labels=labels[episode.support],
@@ -87,13 +97,34 @@ def fine_tune(
     )
     taught = replace(
         tuned,
-        head_name="probe",
+        head_name="joined" if isinstance(found, JoinedHead) else "probe",
         head=found,
         calibration=Calibration.fit(found.predict_proba(vectors), codes[held], coverage=coverage),
         open_set=OpenSet.fit(support.vectors, embedding.vectors[lesson.split.train]),
         support=support,
     )
     return taught, replace(lesson, embedding=embedding), report
+
+
+def tuned_head(
+    linear: LinearHead,
+    classes: npt.NDArray[Any],
+    vectors: npt.NDArray[np.float32],
+    codes: npt.NDArray[np.int64],
+    *,
+    reference: npt.NDArray[np.float32],
+    held: npt.NDArray[np.float32],
+    held_codes: npt.NDArray[np.int64],
+) -> ProbeHead | JoinedHead:
+    """What answers from tuned vectors. `reference` are vectors of before, which an encoder that has grown still gives
+    first: by them the nearest of the flows that taught answer too, as far as flows held out are the better for it.
+    """
+    columns = reference.shape[1]
+    if vectors.shape[1] == columns:
+        return ProbeHead.from_linear(linear, classes)
+    head = JoinedHead.from_linear(linear, classes, vectors, codes, reference=reference, columns=columns)
+    head.choose_share(held, held_codes)
+    return head
 
 
 def _held_out_where_it_can(

@@ -67,17 +67,19 @@ def run(
     return module.state_dict(), report
 
 
-def test_killed_and_resumed_gives_identical_weights(tmp_path: Path) -> None:
-    whole, _ = run()
+@pytest.mark.parametrize("averaged", [0.0, 0.9])
+def test_killed_and_resumed_gives_identical_weights(averaged: float, tmp_path: Path) -> None:
+    whole, _ = run(averaged=averaged)
     place = tmp_path / "checkpoint.npz"
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
     code += (
-        f"from pathlib import Path; from test_training import Folder, run; run(Folder(Path({str(place)!r})), die_at=17)"
+        "from pathlib import Path; from test_training import Folder, run; "
+        f"run(Folder(Path({str(place)!r})), die_at=17, averaged={averaged})"
     )
     died = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
     assert died.returncode == -signal.SIGKILL
     seen: list[Progress] = []
-    resumed, report = run(Folder(place), seen=seen)
+    resumed, report = run(Folder(place), seen=seen, averaged=averaged)
     assert 3 < seen[0].step <= 17 and report.steps == 28
     for name, weight in whole.items():
         assert torch.equal(weight, resumed[name])
@@ -96,6 +98,34 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
     assert report.stopped_early and report.epochs == 4 and report.validation_loss == 1.0
     two_epochs, _ = run(settings=settings, validate=iter([3.0, 1.0, 2.0, 2.0]).__next__)
     assert all(torch.equal(stopped[name], two_epochs[name]) for name in stopped)
+
+
+@pytest.mark.parametrize("is_validated", [False, True])
+def test_a_running_mean_of_the_weights_is_validated_and_kept(is_validated: bool) -> None:
+    module = nn.Linear(3, 1)
+    mean, validated = module.weight.detach().clone(), []
+
+    def follow(step: Progress) -> None:
+        kept = min(0.8, step.step / (10 + step.step))
+        mean.lerp_(module.weight.detach(), 1 - kept)
+
+    def validate() -> float:
+        validated.append(module.weight.detach().clone())
+        return -float(len(validated))  # the last is the best
+
+    train(
+        module,
+        lambda rows, generator: ((module(torch.ones(len(rows), 3)) - 5) ** 2).mean(),
+        24,
+        SETTINGS,
+        np.random.default_rng(0),
+        validate=validate if is_validated else None,
+        progress=follow,
+        averaged=0.8,
+    )
+    torch.testing.assert_close(module.weight.detach(), mean)
+    if is_validated:
+        assert torch.equal(module.weight.detach(), validated[-1]) and len(validated) == 4
 
 
 def test_loss_falls_and_each_step_is_a_line() -> None:

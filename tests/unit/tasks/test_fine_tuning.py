@@ -10,7 +10,7 @@ from flowlore.errors import TaskError
 from flowlore.flows.schema import flow_batch
 from flowlore.flows.table import Flows
 from flowlore.models.autoencoder.settings import AutoencoderSettings
-from flowlore.models.settings import FineTuningSettings, TrainingSettings
+from flowlore.models.settings import AttentionSettings, FineTuningSettings, TrainingSettings
 from flowlore.tasks.few_shot import examine, prepare, teach
 from flowlore.tasks.fine_tuning import fine_tune
 from flowlore.tasks.predictor import Predictor
@@ -63,6 +63,21 @@ def test_the_encoder_follows_the_labels(untrained: Predictor, tmp_path: Any) -> 
     again = flowlore.load(tmp_path / "tuned")
     assert again.predict(apps()).equals(made.predict(apps()))
     assert not np.allclose(again.embed(apps()).vectors, untrained.embed(apps()).vectors)
+
+
+def test_many_labels_grow_attention_and_the_nearest_flows_answer_too(untrained: Predictor, tmp_path: Any) -> None:
+    growing = AttentionSettings(layers=2, least_flows=300, epochs=1, learning_rate=5e-3)
+    settings = FineTuningSettings(least_steps=150, batch_rows=64, least_steps_a_round=25, attention=growing)
+    made, lesson, episode, report = tuned(untrained, settings, validation_share=0.2)
+    assert report["kept"] == "tuned" and 0 <= report["neighbours_share"] < 1
+    assert made.head_name == "joined" and made.head is not None
+    before, vectors = untrained.embed(apps()).vectors, made.embed(apps()).vectors
+    assert vectors.shape[1] > before.shape[1]
+    np.testing.assert_allclose(vectors[:, : before.shape[1]], before, rtol=1e-5, atol=1e-6)
+    scores = examine(made, lesson, episode, rng=np.random.default_rng(0), baselines=())["scores"]["joined"]
+    assert scores["natural"]["macro_f1"] > 0.42, "chance is 0.33"
+    made.save(tmp_path / "tuned")
+    assert flowlore.load(tmp_path / "tuned").predict(apps()).equals(made.predict(apps()))
 
 
 def test_what_is_no_better_is_not_kept(untrained: Predictor) -> None:

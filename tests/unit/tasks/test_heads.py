@@ -120,3 +120,29 @@ def test_nothing_to_learn_from() -> None:
         draw_episode(np.array([None, ""], dtype=object), 1, rng=np.random.default_rng(0))
     with pytest.raises(TaskError, match="0 shots"):
         draw_episode(np.array(["a"]), 0, rng=np.random.default_rng(0))
+
+
+def test_layer_and_neighbours_share_an_answer() -> None:
+    from flowlore.models.encoder import LinearHead
+    from flowlore.tasks.classify.joined import SHARES, JoinedHead
+    from flowlore.tasks.classify.probe import ProbeHead
+
+    vectors, labels = blobs(120)
+    classes, codes = np.unique(labels, return_inverse=True)
+    rng = np.random.default_rng(2)
+    wide = np.concatenate([vectors, rng.normal(size=(120, 3))], axis=1).astype(np.float32)
+    linear = LinearHead(weights=rng.normal(size=(3, 7)), offsets=rng.normal(size=3))
+    head = JoinedHead.from_linear(linear, classes, wide[:90], codes[:90], reference=wide[:, :4], columns=4)
+    head.share = 0.0
+    alone = ProbeHead.from_linear(linear, classes).predict_proba(wide)
+    np.testing.assert_allclose(head.predict_proba(wide), alone, atol=1e-6)
+    head.choose_share(wide[90:], codes[90:])
+    assert head.share >= 0.5, "the layer is a guess, the neighbours know"
+    assert (head.predict(wide[90:]) == labels[90:]).mean() > 0.9
+    weights = np.zeros((3, 7))
+    weights[[0, 1, 2], [0, 2, 1]] = 10.0  # dns, ssh, tls
+    knows = LinearHead(weights=weights, offsets=np.zeros(3))
+    shuffled = rng.permutation(codes[:90])
+    sure = JoinedHead.from_linear(knows, classes, wide[:90], shuffled, reference=wide[:, :4], columns=4)
+    sure.choose_share(wide[90:], codes[90:])
+    assert sure.share == SHARES[0], "neighbours of shuffled labels know nothing"

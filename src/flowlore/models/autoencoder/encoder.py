@@ -25,8 +25,10 @@ from .settings import WIDTHS, AutoencoderSettings
 from .tuning import fine_tune
 
 FORMAT = 2
+GROWN_FORMAT = 3  # with attention, which earlier builds cannot read
 ROWS_AT_ONCE = 2048
 MOST_ROWS_TO_PLACE = 20_000
+FEWEST_SERIES = 0.5  # of the flows that teach: of fewer there is nothing for attention to look at
 FAINTEST = 0.1  # of the mean variance: what is added to each, so that noise is not made loud
 DEFAULTS = AutoencoderSettings()
 TRAINING = TrainingSettings()
@@ -50,7 +52,8 @@ class AutoencoderEncoder:
 
     @property
     def width(self) -> int:
-        return self.settings.width
+        grown = None if self.network is None else self.network.attention
+        return self.settings.width + (0 if grown is None else grown.width)
 
     def prepare(self, batches: Sequence[FeatureBatch], rng: np.random.Generator) -> None:
         """Learn scales and make fresh weights, without training: the randomly initialised encoder of honest studies."""
@@ -170,10 +173,19 @@ class AutoencoderEncoder:
         training: FineTuningSettings = FINE_TUNING,
         progress: Callable[[Progress], None] | None = None,
     ) -> tuple[Self, LinearHead, TrainingReport]:
-        """A copy of the encoder that followed labels from `head` on, and its head; the best round's weights."""
+        """A copy of the encoder that followed labels from `head` on, and its head; the best round's weights.
+
+        Where labels of flows with packets are many it grows attention. The numbers that it gave before stay as they
+        are then, what attention gathers stands behind them, and the head looks at that alone.
+        """
         tuned = type(self).from_state(*self.state())
+        network = tuned._made()
+        wanted = training.attention
+        may_grow = network.attention is None and wanted.layers > 0 and len(codes) >= wanted.least_flows
+        if may_grow and batch.has("series").mean() >= FEWEST_SERIES:
+            network.grow(wanted.layers).fill(torch.Generator().manual_seed(int(rng.integers(2**62))))
         report, tuned_head = fine_tune(
-            tuned._made(),
+            network,
             self._inputs(batch),
             codes,
             head,
@@ -204,25 +216,29 @@ class AutoencoderEncoder:
     def state(self) -> State:
         network = self._made()
         arrays = {name: weight.detach().numpy().copy() for name, weight in network.state_dict().items()}
-        return arrays, {
+        values: dict[str, Any] = {
             "format": FORMAT,
             "settings": settings_values(self.settings),
             "payload_bytes": self.payload_bytes,
             "scaling": None if self.scaling is None else self.scaling.state(),
         }
+        if network.attention is not None:
+            values |= {"format": GROWN_FORMAT, "attention_layers": len(network.attention.blocks)}
+        return arrays, values
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") != FORMAT:
+        if values.get("format") not in (FORMAT, GROWN_FORMAT):
             raise ModelError(
-                f"models: this autoencoder was written in format {values.get('format')}, this build reads {FORMAT}",
+                f"models: this autoencoder was written in format {values.get('format')}, this build reads {FORMAT} "
+                f"and {GROWN_FORMAT}",
                 hint="train it again, or use the version of flowlore that wrote it",
             )
         try:
             encoder = cls(settings_from(AutoencoderSettings, values["settings"]))
             encoder.scaling = None if values["scaling"] is None else Scaling.from_state(values["scaling"])
             encoder.payload_bytes = int(values["payload_bytes"])
-            encoder.network = encoder._empty_network()
+            encoder.network = encoder._empty_network(int(values.get("attention_layers", 0)))
             encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise ModelError(
@@ -240,10 +256,12 @@ class AutoencoderEncoder:
             raise ModelError("models: this autoencoder was not trained yet", hint="`fit` it first")
         return self.network
 
-    def _empty_network(self) -> Network:
+    def _empty_network(self, attention_layers: int = 0) -> Network:
         quantities = 0 if self.scaling is None else len(self.scaling.medians)
         with torch.device("meta"):
             network = Network(self.settings, WIDTHS[self.settings.size], quantities, self.payload_bytes)
+            if attention_layers:
+                network.grow(attention_layers)
         network = network.to_empty(device="cpu")
         fill_buffers(network)
         return network

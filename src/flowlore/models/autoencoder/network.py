@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ...features.entities import TOKENS
 from ...features.words import ALL_WORDS, BEGINNING_WORDS, SMOOTH, WORDS, smooth_numbers
-from .settings import AutoencoderSettings, Widths
+from .attention import PacketAttention
+from .settings import WIDTHS, AutoencoderSettings, Widths
 
 OCTETS = 257  # 0 is "no byte"
 
@@ -57,6 +58,14 @@ class Network(nn.Module):
         self.quantities_out = nn.Linear(widths.integration, max(quantities, 1))
         self.entities_out = nn.Linear(widths.integration, widths.word)
         self.payload_out = nn.Linear(widths.integration, 2 * payload_bytes * OCTETS) if payload_bytes else None
+        self.attention: PacketAttention | None = None
+
+    def grow(self, layers: int) -> PacketAttention:
+        """Attention beside the rest, without weights yet; what it gathers stands behind the embedding of before."""
+        widths = WIDTHS[self.settings.size]
+        beside = widths.modality * len(self.modalities)
+        self.attention = PacketAttention(widths.attention, layers, beside, self.settings.packets)
+        return self.attention
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The state that all else is told from, `[B, D]`. `inputs` hold `present`, [B, modalities], and the arrays."""
@@ -69,9 +78,28 @@ class Network(nn.Module):
         return state
 
     def embed(self, inputs: Inputs) -> Tensor:
-        """The embedding, `[B, D]`: the state on scales learnt from the training flows; of nothing it is zeros."""
+        """The embedding, `[B, D]`: the state on scales learnt from the training flows; of nothing it is zeros.
+
+        Where attention has grown, what it gathered is behind it.
+        """
         placed = (self.encode(inputs) - self.placing_middle) @ self.placing_turn
+        if self.attention is not None:
+            placed = torch.cat([placed, self.gathered(inputs)], 1)
         return placed * (inputs["present"].sum(1, keepdim=True) > 0)
+
+    def gathered(self, inputs: Inputs) -> Tensor:
+        """What attention makes of packets and of all other modalities; it sees no embedding."""
+        assert self.attention is not None
+        present = inputs["present"]
+        others = [
+            self._adapted(name, inputs) * present[:, place : place + 1]
+            for place, name in enumerate(self.modalities)
+            if name != "series"
+        ]
+        found: Tensor = self.attention(
+            inputs["words"], inputs["is_packet"], torch.cat([*others, self.known(present)], 1)
+        )
+        return found
 
     def _adapted(self, name: str, inputs: Inputs) -> Tensor:
         adapted: Tensor
@@ -96,15 +124,20 @@ class Network(nn.Module):
             self.series.beginnings,
             self.entities,
             *([self.octets] if self.payload_bytes else []),
+            *([self.attention.words] if self.attention is not None else []),
         ]
         layers: list[nn.Module] = [self.series, self.entity, self.known, self.integration]
         if "quantities" in self.modalities:
             layers.append(self.quantities)
         if self.payload_bytes:
             layers.append(self.payload)
-        in_tables = sum(weight.numel() for table in tables for weight in table.parameters())
-        in_series = self.series.words.weight.numel() + self.series.beginnings.weight.numel()
-        return sum(weight.numel() for layer in layers for weight in layer.parameters()) - in_series, in_tables
+        if self.attention is not None:
+            layers.append(self.attention)
+        in_both = [self.series.words, self.series.beginnings, *([self.attention.words] if self.attention else [])]
+        counts = [
+            sum(weight.numel() for part in parts for weight in part.parameters()) for parts in (layers, in_both, tables)
+        ]
+        return counts[0] - counts[1], counts[2]
 
 
 class SeriesAdaptation(nn.Module):
@@ -169,5 +202,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 def fill_buffers(network: Network) -> None:
     """What is not learnt, and is therefore not among fresh weights."""
     network.series.smooth = torch.from_numpy(smooth_numbers())
+    if network.attention is not None:
+        network.attention.fill_buffers()
     nn.init.zeros_(network.placing_middle)
     nn.init.eye_(network.placing_turn)

@@ -45,10 +45,11 @@ class Widths:
     convolution: tuple[int, int]
     modality: int
     integration: int
+    attention: int
 
 
 WIDTHS: dict[str, Widths] = {
-    "small": Widths(word=12, convolution=(24, 32), modality=48, integration=96),
-    "default": Widths(word=24, convolution=(48, 64), modality=96, integration=192),
-    "large": Widths(word=48, convolution=(96, 128), modality=192, integration=512),
+    "small": Widths(word=12, convolution=(24, 32), modality=48, integration=96, attention=64),
+    "default": Widths(word=24, convolution=(48, 64), modality=96, integration=192, attention=96),
+    "large": Widths(word=48, convolution=(96, 128), modality=192, integration=512, attention=128),
 }

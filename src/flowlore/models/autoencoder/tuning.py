@@ -1,8 +1,9 @@
-"""The whole network follows labels, from a linear head that knows them already."""
+"""A network follows labels: the whole of it from a linear head on, or, where it has grown attention, that alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,16 @@ def fine_tune(
     progress: Callable[[Progress], None] | None,
 ) -> tuple[TrainingReport, LinearHead]:
     """Train in place; the round with the best macro F1 on the validation is kept."""
+    grown = network.attention
+    for weight in network.parameters():
+        weight.requires_grad_(grown is None)
+    if grown is not None:
+        grown.requires_grad_(True)
+        own = settings.attention
+        settings = replace(
+            settings, epochs=own.epochs, learning_rate=own.learning_rate, hidden_packets=own.hidden_packets
+        )
+        head = LinearHead(weights=np.zeros((len(head.offsets), grown.width)), offsets=np.zeros(len(head.offsets)))
     answering = Answering(network, head)
     truth = torch.from_numpy(codes)
     counts = np.bincount(codes, minlength=len(head.offsets)).clip(1)
@@ -51,16 +62,24 @@ def fine_tune(
         found = []
         for first in range(0, len(validation_codes), ROWS_AT_ONCE):
             part = {name: tensor[first : first + ROWS_AT_ONCE].to(device) for name, tensor in validation.items()}
-            found.append(answering(part).argmax(1).cpu().numpy())
+            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=settings.bf16):
+                found.append(answering(part).argmax(1).cpu().numpy())
         return 1.0 - macro_f1(validation_codes, np.concatenate(found), len(head.offsets))
 
-    report = train(answering, loss, len(codes), settings, rng, validate=validate, progress=progress)
+    report = train(
+        answering, loss, len(codes), settings, rng, validate=validate, progress=progress, averaged=settings.averaged
+    )
     answering.to("cpu").eval()
-    return report, head_of(answering.head)
+    network.requires_grad_(True)
+    found = head_of(answering.head)
+    if grown is not None:
+        nothing = np.zeros((len(found.offsets), network.settings.width))
+        found = LinearHead(weights=np.concatenate([nothing, found.weights], axis=1), offsets=found.offsets)
+    return report, found
 
 
 class Answering(nn.Module):
-    """A network and a linear head on its embedding. The decoders are left alone."""
+    """A network and a linear head on its embedding, or on what attention gathers. The decoders are left alone."""
 
     def __init__(self, network: Network, head: LinearHead) -> None:
         super().__init__()
@@ -68,7 +87,8 @@ class Answering(nn.Module):
         self.head = layer_of(head)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        answers: Tensor = self.head(self.network.embed(inputs))
+        seen = self.network.embed(inputs) if self.network.attention is None else self.network.gathered(inputs)
+        answers: Tensor = self.head(seen)
         return answers
 
 
@@ -79,8 +99,13 @@ def _thinned(inputs: Inputs, network: Network, share: float, generator: torch.Ge
     hidden = torch.rand(words.shape[:2], generator=generator, device=device) < share
     blank = torch.tensor(list(FIRST_WORDS.values()), dtype=words.dtype, device=device)
     gone = torch.rand(beginnings.shape, generator=generator, device=device) < network.settings.hidden_beginnings
-    return {
+    seen = {
         **inputs,
         "words": torch.where(hidden[:, :, None], blank, words),
         "beginnings": beginnings.masked_fill(gone, 0),
     }
+    if network.attention is not None and "quantities" in inputs:
+        numbers = inputs["quantities"]
+        noise = torch.randn(numbers.shape, generator=generator, device=device)
+        seen["quantities"] = numbers + network.settings.noise * noise
+    return seen

@@ -23,6 +23,7 @@ def fine_tuned(
     """Where the tuned network is no better than the probe on the flows held out, the probe answers, and it is told."""
     from ...models.settings import FineTuningSettings
     from ...tasks.classify.probe import ProbeHead
+    from ...tasks.fine_tuning import tuned_head
 
     material = bench.material(run.data)
     labels = material.labels
@@ -48,8 +49,17 @@ def fine_tuned(
         validation_codes=codes[held],
         training=settings,
     )
-    head = ProbeHead.from_linear(linear, classes)
-    after = scores(labels[held], head.predict(encoder.embed(batch.take(held)))).macro_f1
+    vectors = encoder.embed(batch.take(held))
+    head = tuned_head(
+        linear,
+        classes,
+        encoder.embed(batch.take(learn)),
+        codes[learn],
+        reference=whole.vectors[material.train],
+        held=vectors,
+        held_codes=codes[held],
+    )
+    after = scores(labels[held], head.predict(vectors)).macro_f1
     is_tuned = after > before
     if not is_tuned:  # with all labelled flows again, as nothing has to be held out any more
         encoder = whole.encoder
@@ -57,7 +67,8 @@ def fine_tuned(
     taught_s = time.process_time() - began
     began = time.process_time()
     probabilities = head.predict_proba(encoder.embed(batch.take(material.test)))
-    parameters = whole.parameters["layers"] + whole.parameters["tables"] + head.weights_.size + head.offsets_.size
+    weight = encoder.parameters()
+    parameters = weight["layers"] + weight["tables"] + sum(getattr(head, name).size for name in head.LEARNT)
     taught = Taught(
         classes=np.asarray(head.classes_),
         probabilities=probabilities,
@@ -66,7 +77,8 @@ def fine_tuned(
         ask_s=time.process_time() - began,
     )
     return taught, {
-        "encoder_parameters": dict(whole.parameters),
+        "encoder_parameters": weight,
+        "neighbours_share": getattr(head, "share", 0.0),
         "pretrain_s": whole.pretrain_s,
         "held_out": len(held),
         "probe_held_out_macro_f1": round(before, 4),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ class NeighboursHead(Head):
     """
 
     LEARNT = ("vectors_", "codes_")
+    vectors_: npt.NDArray[Any]
 
     def __init__(self, neighbours: int = 5, metric: Metric = "cosine", temperature: float = 0.1) -> None:
         self.neighbours = neighbours
@@ -41,7 +42,7 @@ class NeighboursHead(Head):
         likeness = np.empty((len(placed), count))
         own = (self.vectors_**2).sum(axis=1)
         for first in range(0, len(placed), CHUNK_ROWS):
-            part = placed[first : first + CHUNK_ROWS]
+            part = placed[first : first + CHUNK_ROWS].astype(self.vectors_.dtype, copy=False)
             alike = part @ self.vectors_.T
             if self.metric == "euclid":
                 alike = -np.sqrt(np.maximum((part**2).sum(axis=1)[:, None] + own - 2.0 * alike, 0.0))
