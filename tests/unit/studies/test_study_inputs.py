@@ -22,6 +22,20 @@ def test_parts_and_rows() -> None:
     np.testing.assert_array_equal(numbers.joined(batch.take([7, 3])), joined[[7, 3]])
 
 
+def test_chosen_numbers_are_sizes_and_statistics_of_them() -> None:
+    flows, _ = made_up_study.toy_flows(10)
+    batch = extract(flows, FeatureSettings(packets=8))
+    chosen = Numbers(batch.take(np.arange(25)), ["chosen"]).joined(batch)
+    assert chosen.shape == (50, 8 + 4 + 2 * 5) and np.isfinite(chosen).all()
+    sizes, gaps = batch.channels["series.size"], batch.channels["series.gap_us"]
+    np.testing.assert_array_equal(chosen[:, :8], sizes)
+    np.testing.assert_allclose(chosen[:, 8], gaps.sum(1))
+    for place, row in ((12, sizes[0][sizes[0] > 0]), (17, -sizes[0][sizes[0] < 0])):
+        known = row if len(row) else np.zeros(1)
+        told = [row.sum(), len(row), known.mean(), known.std(), known.max()]
+        np.testing.assert_allclose(chosen[0, place : place + 5], told, rtol=1e-5)
+
+
 def test_shown_rows_drop_no_class() -> None:
     labels = np.array(["a"] * 10 + ["b"] * 2)
     rows = shown_rows(np.arange(12), labels, 5, np.random.default_rng(0))

@@ -12,6 +12,7 @@ from .encoders import encoder_values
 LABELS, GEOMETRY, ABLATION, SOURCES, DAYS = "labels", "geometry", "ablation", "cross-source", "days"
 OVER_DAYS = ("fgnet-days",)  # sets that are asked about this alone
 FEW = (10, ALL_LABELS)  # labels a class where an arm is one of many
+CHOSEN = "extra-trees, chosen numbers"
 SERIES_AND_PAYLOAD = ("series", "payload")
 
 
@@ -60,6 +61,8 @@ def _labelled(facts: Facts) -> Iterator[tuple[str, dict[str, Any], float]]:
         yield f"concatenation, {head}", {"numbers": every, "method": head}, 1.5
     for method, price in (("1-nn", 0.2), ("random-forest", 1.0), ("extra-trees", 0.7), ("lightgbm", 6.0), ("mlp", 1.5)):
         yield method, {"numbers": every, "method": method}, price
+    if "series" in every:
+        yield CHOSEN, {"numbers": ["chosen"], "method": "wide-extra-trees"}, 0.7
     yield "multi-modal network", {"branches": every}, 8.0
     for head in ("probe", "knn", "prototypes"):
         yield f"autoencoder, {head}", {"encoder": encoder_values(), "method": head}, 0.5
@@ -82,6 +85,7 @@ def _tuned() -> Iterator[tuple[str, dict[str, Any], float]]:
 def _over_days(facts: Facts) -> Iterator[tuple[str, dict[str, Any], float]]:
     every = list(facts.modalities)
     yield "extra-trees", {"numbers": every, "method": "extra-trees"}, 0.7
+    yield CHOSEN, {"numbers": ["chosen"], "method": "wide-extra-trees"}, 0.7
     yield "lightgbm", {"numbers": every, "method": "lightgbm"}, 6.0
     yield "autoencoder, knn", {"encoder": encoder_values(), "method": "knn"}, 0.5
     yield "autoencoder, probe", {"encoder": encoder_values(), "method": "probe"}, 0.5

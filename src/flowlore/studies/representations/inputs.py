@@ -16,14 +16,24 @@ Placing = Callable[[FeatureBatch], Floats]
 TOKENS_KNOWN = 128  # the most frequent ones of the training side
 SIGNED = ("series.size", "series.payload")
 LOGARITHMIC = ("series.gap_us", "series.window")
+CHOSEN_PACKETS = 20
 FLAGS = (0, 1, 2, 3, 4)  # bits: FIN, SYN, RST, PSH, ACK
 
 
 class Numbers:
-    """What was learnt of training flows to make numbers of any: `series` is [flows, packets, channels] in `parts`."""
+    """What was learnt of training flows to make numbers of any: `series` is [flows, packets, channels] in `parts`.
+
+    Beside the modalities there are `chosen` numbers, of the series.
+    """
 
     def __init__(self, train: FeatureBatch, modalities: Sequence[str]) -> None:
-        fitted = {"quantities": _quantities, "series": _series, "payload": _payload, "entities": _entities}
+        fitted = {
+            "quantities": _quantities,
+            "series": _series,
+            "payload": _payload,
+            "entities": _entities,
+            "chosen": _chosen,
+        }
         self._placings = {name: fitted[name](train) for name in modalities}
 
     def parts(self, batch: FeatureBatch) -> dict[str, Floats]:
@@ -66,6 +76,26 @@ def _series(train: FeatureBatch) -> Placing:
             elif name == "series.flags":
                 found += [((array >> bit) & 1).astype(np.float32) for bit in FLAGS]
         return np.stack(found, axis=2)
+
+    return placing
+
+
+def _chosen(train: FeatureBatch) -> Placing:
+    """What trees do best with: signed sizes of the first packets, and few statistics of these, for each direction."""
+    name = "series.size" if train.has("series.size").any() else "series.payload"
+
+    def placing(batch: FeatureBatch) -> Floats:
+        sizes = batch.channels[name][:, :CHOSEN_PACKETS].astype(np.float32)
+        gaps = batch.channels["series.gap_us"][:, :CHOSEN_PACKETS].astype(np.float32)
+        direction = batch.channels["series.direction"][:, :CHOSEN_PACKETS]
+        found = [gaps.sum(1), gaps.mean(1), gaps.std(1), gaps.max(1)]
+        for side in (1, -1):
+            is_its = direction == side
+            its, count = np.abs(sizes) * is_its, is_its.sum(1)
+            mean = its.sum(1) / count.clip(1)
+            spread = np.sqrt((((its - mean[:, None]) * is_its) ** 2).sum(1) / count.clip(1))
+            found += [its.sum(1), count.astype(np.float32), mean, spread, its.max(1)]
+        return np.concatenate([sizes, np.stack(found, axis=1)], axis=1).astype(np.float32)
 
     return placing
 

@@ -158,6 +158,13 @@ def _extra_trees(rng: np.random.Generator, scale: Scale) -> Any:
     return ExtraTreesClassifier(n_estimators=scale.trees, random_state=int(rng.integers(2**31)))
 
 
+def _wide_extra_trees(rng: np.random.Generator, scale: Scale) -> Any:
+    """Trees that look at more numbers before each cut."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(n_estimators=scale.trees, max_features=0.3, random_state=int(rng.integers(2**31)))
+
+
 def _lightgbm(rng: np.random.Generator, scale: Scale) -> Any:
     from ...tasks.classify.baselines import boosted_trees
 
@@ -168,5 +175,6 @@ _MADE: dict[str, Callable[[np.random.Generator, Scale], Any]] = {
     "1-nn": _nearest,
     "random-forest": _random_forest,
     "extra-trees": _extra_trees,
+    "wide-extra-trees": _wide_extra_trees,
     "lightgbm": _lightgbm,
 }

@@ -9,13 +9,13 @@ from ..report import Section, Table, Words
 from ..statistics import mean_of
 from ..study import ALL_LABELS
 from ..tables import number_of, shots_words, title_of
-from .arms import LABELS, SOURCES
+from .arms import CHOSEN, LABELS, SOURCES
 
 NATURAL = number_of("natural.macro_f1")
 OURS, CONCATENATION, REFERENCE = "autoencoder, probe", "concatenation, probe", "multi-modal network"
 TUNED = "autoencoder, fine-tuned"
 FROZEN = (OURS, "autoencoder, knn", "autoencoder, prototypes")
-SHALLOW = ("1-nn", "random-forest", "extra-trees", "lightgbm")
+SHALLOW = ("1-nn", "random-forest", "extra-trees", CHOSEN, "lightgbm")
 FEW_POINTS, NETFLOW_POINTS = 0.05, 0.03
 EMBEDDED_A_SECOND = 100_000  # on two cores
 FGNET = ((TUNED, ALL_LABELS, 0.94), (OURS, 10, 0.45), (OURS, 100, 0.80))
