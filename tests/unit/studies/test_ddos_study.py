@@ -14,7 +14,7 @@ from made_up_floods import tiny_floods
 import flowlore.studies
 from flowlore.registry import Registry
 from flowlore.studies.conduct import Order, conduct
-from flowlore.studies.ddos.arms import LABELS, PRETRAINED, SAMPLED, UNSEEN, shots_of
+from flowlore.studies.ddos.arms import FROZEN, LABELS, PRETRAINED, SAMPLED, UNSEEN, shots_of
 from flowlore.studies.ddos.episodes import scene_of, scenes_of, sides_of
 from flowlore.studies.material import Places
 from flowlore.studies.materials.floods import (
@@ -93,8 +93,8 @@ def test_sampling_keeps_amounts_and_loses_flows() -> None:
 
 
 def test_the_study_runs_goes_on_and_tells_what_it_aimed_at(order: Callable[..., Order]) -> None:
-    chosen = ["z-score", "static", "lightgbm", PRETRAINED, "entropy"]
-    arms = [*chosen, *(f"{kind}: {arm}" for kind in ("syn-flood", "udp-flood", "1:100") for arm in chosen)]
+    arms = ["z-score", "lightgbm", FROZEN, "syn-flood: lightgbm", f"syn-flood: {PRETRAINED}"]
+    arms += [f"{what}: z-score" for what in ("syn-flood", "udp-flood", "1:100")]
     asked = order(
         "ddos", sets=("tiny-floods", "tiny-laboratory", "toy", "tiny-network"), seeds=1, shots=(5,), arms=tuple(arms)
     )  # fmt: skip
