@@ -96,7 +96,7 @@ def learning(rows: int, turns: int, threads: int) -> dict[str, Any]:
     flows = made_up(rows, with_numbers=True)
     found: dict[str, Any] = {"flows": rows, "threads": threads}
     for kind in ("reference", "lean"):
-        settings = GraphEncoderSettings(kind=kind)
+        settings = GraphEncoderSettings(kind=kind, link_weight=1.0, mask_weight=1.0)  # all of it is taught
         encoder = GraphEncoder(settings)
         encoder.prepare([flows], np.random.default_rng(0))
         embedding = _best(partial(encoder.embed, flows), turns)

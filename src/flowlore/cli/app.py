@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from . import (
+    accustom,
     annotate,
     augment,
     bundles,
@@ -59,6 +60,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "annotate": annotate.annotate,
     "augment": augment.augment,
     "pretrain": pretrain.pretrain,
+    "accustom": accustom.accustom,
     "fit": fit.fit,
     "imitate": generate.imitate,
     "generate": generate.generate,

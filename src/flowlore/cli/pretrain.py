@@ -20,6 +20,13 @@ def pretrain(
             "--hold-out", metavar="SHARE", min=0, max=0.9, help="Leave the latest share of the flows unseen, for tests."
         ),
     ] = 0.0,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart",
+            help="Of graph: every input is a network of its own, brought to its own scale and heard as much as others.",
+        ),
+    ] = False,
     checkpoints: Annotated[
         Path | None,
         typer.Option(
@@ -46,11 +53,18 @@ def pretrain(
     \b
     flowlore pretrain autoencoder captures/ -o office
     flowlore pretrain autoencoder captures/ -o office --set training.epochs=20 --set features.use_names=false
+    flowlore pretrain graph campus/ branch/ factory/ --apart -o networks
     flowlore pretrain flowgen captures/ --by host --step 1m -o dynamics
     flowlore pretrain flowgen exports/ --task ddos --step 10s -o watch
     """
     learning.require_extra()
     if model == "flowgen":
+        if apart:
+            from ..errors import SettingError
+
+            raise SettingError(
+                "pretrain: flowgen learns from all inputs as one", hint="`--apart` is of `graph`: leave it out"
+            )
         from .pretraining import Wanted, pretrain_rates, print_made
         from .text import print_json as print_as_json
 
@@ -81,16 +95,19 @@ def pretrain(
     MODELS.load(model)
     if not overwrite:  # before the work, not after it
         refuse_existing(fsspec.filesystem("file"), str(output), str(output))
-    table = learning.read_flows(flows, settings, where=where)
+    tables = [
+        learning.read_flows(part, settings, where=where) for part in ([[one] for one in flows] if apart else [flows])
+    ]
     with training.watching(progress, log) as watch:
         made = train(
             model,
-            table,
+            tables[0],
             rng=np.random.default_rng(seed),
             features=settings.features if settings.features != FeatureSettings() else None,
             settings=getattr(settings, model, None),
             training=settings.training,
             hold_out=hold_out,
+            others=tables[1:],
             augmentation=augmentation,
             place=None if checkpoints is None else CheckpointFolder(checkpoints),
             progress=watch,

@@ -78,16 +78,18 @@ def train(
     place: CheckpointPlace | None = None,
     progress: Callable[[Progress], None] | None = None,
     averaged: float = 0.0,
+    rates: Mapping[str, float] | None = None,
 ) -> TrainingReport:
     """Train `module` in place on rows 0 … `rows` - 1; `loss` is given the rows of a step and the step's generator.
 
     With `validate`, which is called after each round of epochs, the best round's weights are kept. A checkpoint at
     `place` is taken up if it is of the same settings and number of rows. With `averaged`, above 0 and below 1, what is
-    validated and kept is a running mean of the weights, which keeps this share of itself in each step.
+    validated and kept is a running mean of the weights, which keeps this share of itself in each step. `rates` are
+    multiples of the learning rate for parts of the module, by the first words of their names.
     """
     if rows < 1:
         raise ModelError("models: there is nothing to train on", hint="give at least one flow that has a modality")
-    run = _Run(module, rows, settings, int(rng.integers(2**62)), averaged)
+    run = _Run(module, rows, settings, int(rng.integers(2**62)), averaged, rates or {})
     resumed = run.resume(place)
     began, first_step, stopped_early = time.monotonic(), run.step, resumed and run.waited >= settings.patience
     while run.step < run.steps and not stopped_early:
@@ -140,7 +142,13 @@ class _Run:
     """What changes from step to step, and what a checkpoint therefore holds."""
 
     def __init__(
-        self, module: nn.Module, rows: int, settings: TrainingSettings, seed: int, averaged: float = 0.0
+        self,
+        module: nn.Module,
+        rows: int,
+        settings: TrainingSettings,
+        seed: int,
+        averaged: float,
+        rates: Mapping[str, float],
     ) -> None:
         self.module, self.rows, self.settings, self.seed, self.averaged = module, rows, settings, seed, averaged
         self.steps_an_epoch = -(-rows // settings.batch_rows)
@@ -149,10 +157,8 @@ class _Run:
         self.step, self.waited, self.best, self.last_loss = 0, 0, inf, inf
         self.best_weights: dict[str, Tensor] = {}
         self.mean_weights = [weight.detach().clone() for weight in module.parameters()] if averaged else []
-        decaying = [weight for weight in module.parameters() if weight.ndim > 1]
-        others = [weight for weight in module.parameters() if weight.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            _groups(module, settings, rates),
             lr=settings.learning_rate,
             fused=True,
         )
@@ -170,7 +176,7 @@ class _Run:
         device = self.settings.device
         generator = torch.Generator(device).manual_seed((self.seed + 7919 * self.step) % 2**62)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.rate() * group["times"]
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=self.settings.bf16):
             value = loss(torch.from_numpy(self._rows()), generator)
         self.optimizer.zero_grad(set_to_none=True)
@@ -263,6 +269,20 @@ class _Run:
         self.best = inf if values["best"] is None else values["best"]
         self.last_loss = values["last_loss"]
         return True
+
+
+def _groups(module: nn.Module, settings: TrainingSettings, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Parameters that learn alike. Biases do not decay."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, weight in module.named_parameters():
+        times = next((times for part, times in rates.items() if name.startswith(f"{part}.")), 1.0)
+        groups.setdefault((times, weight.ndim > 1), []).append(weight)
+    for decays in (True, False):
+        groups.setdefault((1.0, decays), [])
+    return [
+        {"params": weights, "weight_decay": settings.weight_decay if decays else 0.0, "times": times}
+        for (times, decays), weights in sorted(groups.items(), key=lambda one: (-one[0][0], not one[0][1]))
+    ]
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

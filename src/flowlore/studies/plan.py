@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .evidence import Shelf
@@ -85,8 +85,10 @@ def make_plan(
         for run in runs:
             if (arms and run.arm not in arms) or (questions and run.question not in questions):
                 continue
-            if not set(run.also) <= set(checksums):
+            if not set(run.also) <= set(checksums) or (run.beside and not set(run.beside) & set(checksums)):
                 continue
+            here = tuple(name for name in run.beside if name in checksums)
+            run = replace(run, also=(*run.also, *here), beside=())
             configuration = run.configuration(study.name, scale, checksums)
             hash_ = configuration_hash(configuration)
             planned.setdefault(hash_, PlannedRun(run=run, hash=hash_, configuration=configuration))

@@ -127,6 +127,7 @@ class Run:
     shots: int | None = None  # labels a class; None where labels play no part
     values: Mapping[str, Any] = field(default_factory=dict)  # of the arm: plain JSON
     also: tuple[str, ...] = ()  # other data sets that it learns from; where one is not here, there is no such run
+    beside: tuple[str, ...] = ()  # the same, but those that are here will do, one at least
     shares: str = ""  # runs of one data set with equal words have an expensive part in common, and go to one process
     cpu_s: float = 1.0  # estimate
 

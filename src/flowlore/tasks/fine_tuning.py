@@ -95,12 +95,18 @@ def fine_tune(
         labels=labels[episode.support],
         flow_ids=flow_id_bytes(lesson.flows)[episode.support],
     )
+    reference = embedding.vectors[lesson.split.train]
+    if hasattr(encoder, "fine_tuned_among"):  # of few labels, none is to be missed by the head
+        found = ProbeHead().fit(embedding.vectors[learn], labels[learn], reference)
+        head_of_all = ProbeHead().fit(support.vectors, support.labels, reference)
+    else:
+        head_of_all = found
     taught = replace(
         tuned,
-        head_name="joined" if isinstance(found, JoinedHead) else "probe",
-        head=found,
+        head_name="joined" if isinstance(head_of_all, JoinedHead) else "probe",
+        head=head_of_all,
         calibration=Calibration.fit(found.predict_proba(vectors), codes[held], coverage=coverage),
-        open_set=OpenSet.fit(support.vectors, embedding.vectors[lesson.split.train]),
+        open_set=OpenSet.fit(support.vectors, reference),
         support=support,
     )
     return taught, replace(lesson, embedding=embedding), report

@@ -83,7 +83,7 @@ class HostReport:
 
     verdicts: list[HostVerdict]
     vectors: Floats  # [verdicts, width]
-    surprise: Floats  # [flows, 3]: source, target, numbers; NaN where it was not asked
+    surprise: Floats  # [flows, 4]: of the flow, by its source, target and numbers; NaN where it is in no graph
     counts: dict[str, int]
 
     def to_arrow(self) -> pa.Table:
@@ -123,7 +123,7 @@ def host_verdicts(
         raise TaskError("hosts: no flow has both ends and a time", hint="`flowlore inspect` shows what the input holds")
     embedder = make_embedder(with_surprise=True)
     vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
-    surprise = np.full((len(batch), 3), np.nan, np.float32)
+    surprise = np.full((len(batch), 4), np.nan, np.float32)
     windows = np.full(len(batch), -1, np.int64)
     tally = _HostVectors(predictor.encoder.width)
     for part in (*embedder.add(batch), *embedder.finish()):
@@ -144,17 +144,16 @@ def host_verdicts(
 
 
 def surprise_table(report: HostReport, flows: Any) -> pa.Table:
-    """A row for each flow: its key, its surprise, and that of its source, its target and its numbers; null where it is
-    in no graph.
+    """A row for each flow: its key, its surprise, and how unusual its source's window, its target's and its own numbers
+    are; null where it is in no graph.
     """
     import pyarrow as pa
 
     table = keys(flows)
     parts = report.surprise.astype(np.float32)
     known = np.isfinite(parts).all(axis=1)
-    columns = {"surprise": parts.mean(axis=1)} | {
-        f"{name}_surprise": parts[:, place] for place, name in enumerate(("source", "target", "numbers"))
-    }
+    names = ("surprise", "source_surprise", "target_surprise", "numbers_surprise")
+    columns = {name: parts[:, place] for place, name in enumerate(names)}
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values, pa.float32(), mask=~known))
     return table
@@ -191,8 +190,7 @@ class _Told:
 
     def __init__(self, predictor: Predictor, vectors: Floats, surprise: Floats, ordinary: Sequence[str] | None) -> None:
         self.predictor, self.vectors = predictor, vectors
-        with np.errstate(invalid="ignore"):
-            self.surprise = np.nan_to_num(surprise.mean(axis=1))
+        self.surprise = np.nan_to_num(surprise[:, 0])
         self.classes: list[str] = []
         self.sure = np.zeros((len(vectors), 0))
         self.ordinary: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ def pretrain(
     flows: Any,
     *,
     rng: np.random.Generator,
+    others: Sequence[Any] = (),
     features: FeatureSettings | None = None,
     settings: Any = None,
     training: TrainingSettings | None = None,
@@ -49,6 +50,7 @@ def pretrain(
         model: A name in the registry of models.
         flows: Unlabelled; labels that are there are not looked at.
         rng: Of every random choice.
+        others: Flows of more networks, each brought to its own scale and heard as much as the first; of `graph`.
         features: What of a flow the encoder may see.
         settings: Of the model.
         training: How long and how fast; models that have a training of their own do not take it.
@@ -73,29 +75,40 @@ def pretrain(
     features = features or getattr(encoder, "features", None) or FeatureSettings()
     if any(need.startswith("graph.") for need in encoder.needs):
         features = replace(features, graph=True)
-    if hold_out:
-        flows = taken(flows, split_by_time(starts_ns(flows), test_share=hold_out).train)
-    if len(flows) < FEWEST_FLOWS:
-        raise TaskError(
-            f"tasks: {len(flows):,} flows are too few to train on (at least {FEWEST_FLOWS})",
-            hint="give more captures; unlabelled ones will do",
-        )
-    train, validation = _sides(flows, validation_share)
-    batch = extract(flows, features)
-    shown = batch.take(train)
-    if augmentation is not None:
-        shown = _with_copies(shown, augmentation, rng)
-    wanted = {"training": training, "place": place, "progress": progress}
     known = inspect.signature(encoder.fit).parameters
-    given = {name: value for name, value in wanted.items() if value is not None and name in known}
+    if others and "apart" not in known:
+        raise SettingError(
+            f"tasks: `{model}` does not tell networks apart", hint="`--apart` is of `graph`: leave it out"
+        )
+    networks = [flows, *others]
+    if hold_out:
+        networks = [taken(one, split_by_time(starts_ns(one), test_share=hold_out).train) for one in networks]
+    for one in networks:
+        if len(one) < FEWEST_FLOWS:
+            raise TaskError(
+                f"tasks: {len(one):,} flows are too few to train on (at least {FEWEST_FLOWS})",
+                hint="give more captures; unlabelled ones will do",
+            )
+    shown, validation = [], []
+    for one in networks:
+        train, stop = _sides(one, validation_share)
+        batch = extract(one, features)
+        shown.append(batch.take(train))
+        validation += [batch.take(stop)] if len(stop) else []
+    if augmentation is not None:
+        shown = [_with_copies(one, augmentation, rng) for one in shown]
+    wanted = {"training": training, "place": place, "progress": progress}
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None and name in known}
+    if others:
+        given["apart"] = True
     began = time.perf_counter()
-    encoder.fit([shown], rng, validation=[batch.take(validation)] if len(validation) else (), **given)
+    encoder.fit(shown, rng, validation=validation, **given)
     seconds = time.perf_counter() - began
     return Predictor(
         model=model,
         encoder=encoder,
         features=features,
-        data=data_card(flows, features)
+        data=_joint_card([data_card(one, features) for one in networks])
         | {"held_out_share": hold_out, "training_s": round(seconds, 1)}
         | ({} if augmentation is None else {"augmentation": settings_values(augmentation)}),
     )
@@ -112,6 +125,24 @@ def data_card(flows: Any, features: FeatureSettings) -> dict[str, Any]:
         "sources": dict(Counter(str(name) for name in texts(flows, "source") if name is not None)),
         "captures": len(captures),
         "shortcuts": features.shortcuts(),
+    }
+
+
+def _joint_card(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all networks were."""
+    if len(cards) == 1:
+        return cards[0]
+    sources: Counter[str] = Counter()
+    for card in cards:
+        sources.update(card["sources"])
+    return {
+        "networks": len(cards),
+        "flows": sum(card["flows"] for card in cards),
+        "first": min(card["first"] for card in cards),
+        "last": max(card["last"] for card in cards),
+        "sources": dict(sources),
+        "captures": sum(card["captures"] for card in cards),
+        "shortcuts": cards[0]["shortcuts"],
     }
 
 

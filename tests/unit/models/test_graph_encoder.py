@@ -10,16 +10,22 @@ import torch
 from flowlore.errors import ModelError
 from flowlore.features.batch import FeatureBatch
 from flowlore.features.graphs.settings import GraphSettings
-from flowlore.models.graph.encoder import GraphEncoder
+from flowlore.models.graph.encoder import GraphEncoder, _in_equal_parts
 from flowlore.models.graph.links import hide_links, without
+from flowlore.models.graph.losses import contrast_loss
 from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.models.graph.streaming import Embedded
-from flowlore.models.graph.surprise import on_one_scale
 from flowlore.models.training import TrainingSettings
 from graphs_in_words import flows_between
 
 QUANTITIES = 5
-SMALL = GraphEncoderSettings(width=16, training_flows=64, windows=GraphSettings(window_s=2, memory_windows=3, wait_s=0))
+SMALL = GraphEncoderSettings(
+    width=16,
+    training_flows=64,
+    link_weight=1.0,
+    mask_weight=1.0,
+    windows=GraphSettings(window_s=2, memory_windows=3, wait_s=0),
+)
 SHORT = TrainingSettings(batch_rows=1, epochs=2)
 
 
@@ -46,6 +52,10 @@ def with_numbers(flows: FeatureBatch, numbers: np.ndarray) -> FeatureBatch:
         channels={**flows.channels, "quantities": numbers},
         present={**flows.present, "quantities": known},
     )
+
+
+def times(flows: FeatureBatch, factor: float) -> FeatureBatch:
+    return with_numbers(flows, flows.channels["quantities"] * np.float32(factor))
 
 
 def trained(settings: GraphEncoderSettings = SMALL, rows: int = 300, **how: object) -> GraphEncoder:
@@ -184,7 +194,9 @@ def test_training_falls_and_is_the_same_for_the_same_seed() -> None:
         {"kind": "lean"},
         {"layers": 1},
         {"link_weight": 0.0},
-        {"mask_weight": 0.0},
+        {"mask_weight": 0.0, "company_weight": 0.0, "contrast_weight": 0.0},
+        {"link_weight": 0.0, "mask_weight": 0.0},
+        {"keeps_own": False, "number_steps": 0},
         {"window_numbers": False},
         {"windows": GraphSettings(window_s=2, services=True)},
         {"windows": GraphSettings(window_s=2, most_flows=5, most_copies=1)},
@@ -229,20 +241,56 @@ def test_an_odd_flow_surprises() -> None:
     numbers[200] = [5000, 1, 5000, 1, 5000]
     embedder = encoder.embedder(with_surprise=True)
     odd = with_numbers(flows, numbers)
-    surprise = np.zeros((300, 3))
+    surprise = np.zeros((300, 4))
     for part in (*embedder.add(odd), *embedder.finish()):
         surprise[part.rows] = part.surprise
-    assert surprise[:, 2].argmax() == 200
-    assert surprise[200, 2] > 2
+    assert surprise[:, 3].argmax() == 200, "its numbers are odd"
+    assert surprise[200, 3] > 2
     assert np.median(surprise) < 0.6, "half of all flows surprise as half of those in training did"
 
 
-def test_surprise_is_on_the_scale_of_training() -> None:
-    levels = np.quantile(np.random.default_rng(0).exponential(1, (10_000, 3)), 1 - np.logspace(0, -4, 81), axis=0).T
-    told = on_one_scale(np.array([[0.0, np.log(10), 100.0]], np.float32), levels.astype(np.float32))
-    assert told[0, 0] == pytest.approx(0, abs=0.01)
-    assert told[0, 1] == pytest.approx(1, abs=0.05)
-    assert told[0, 2] > 4
+def test_flows_of_one_service_are_told_from_others() -> None:
+    groups = torch.tensor([1, 1, 2, 2, 0, 0])
+    sides = torch.eye(3).repeat_interleave(2, 0)
+    together = contrast_loss(sides, groups)
+    apart = contrast_loss(sides[[0, 2, 1, 3, 4, 5]], groups)
+    assert float(together) < 0.01 < 1 < float(apart)
+    known = contrast_loss(sides[:4], groups[:4])
+    assert float(known) < float(together), "flows of which nothing is known are wrong answers, and are not asked"
+    assert float(contrast_loss(sides, torch.zeros(6, dtype=torch.int64))) == 0
+
+
+def test_flows_of_one_window_are_not_asked_for_each_other() -> None:
+    groups, windows = torch.tensor([1, 1, 2, 2]), torch.tensor([0, 0, 0, 1])
+    sides = torch.eye(2).repeat_interleave(2, 0)
+    assert float(contrast_loss(sides[:2], groups[:2], windows[:2])) == 0
+    assert float(contrast_loss(sides, groups, windows)) < 0.01
+
+
+def test_networks_apart_are_each_on_their_own_scale_and_heard_alike() -> None:
+    small, large = times(traffic(150, 1), 1e3), traffic(600, 2)
+    louder = times(small, 1e3)
+    encoders = []
+    for first in (small, louder):
+        encoder = GraphEncoder(SMALL)
+        encoder.fit([first, large], np.random.default_rng(1), training=replace(SHORT, epochs=1), apart=True)
+        encoders.append(encoder)
+    weights = [encoder.state()[0]["network.flow_in.2.weight"] for encoder in encoders]
+    np.testing.assert_allclose(weights[0], weights[1], atol=1e-2)
+    rows = [encoders[0]._rows_of(one, own_scale=True) for one in (small, large)]
+    equal = _in_equal_parts(rows, np.random.default_rng(0))
+    of_small = sum(any(one is row for row in rows[0]) for one in equal)
+    assert len(rows[0]) < len(rows[1]) and of_small == len(equal) / 2
+
+
+def test_accustomed_to_a_network_where_everything_is_larger() -> None:
+    encoder, flows = trained(), times(traffic(200, 5), 1e3)
+    larger = times(flows, 100)
+    with_scale = encoder.accustomed(flows)
+    assert np.abs(encoder.embed(larger) - with_scale.embed(flows)).max() > 0.1
+    np.testing.assert_allclose(encoder.accustomed(larger).embed(larger), with_scale.embed(flows), atol=0.01)
+    with pytest.raises(ModelError, match="knows 5 numbers of a flow, and these flows have other ones"):
+        encoder.accustomed(with_numbers(flows, np.ones((200, 3), np.float32)))
 
 
 def test_nothing_to_learn_from() -> None:
@@ -269,7 +317,7 @@ def test_a_foreign_or_damaged_state() -> None:
 
 
 def test_the_reference_has_the_weight_of_the_paper() -> None:
-    encoder = GraphEncoder()
+    encoder = GraphEncoder(GraphEncoderSettings(keeps_own=False, number_steps=0))
     numbers = np.ones((50, 61), np.float32) * np.arange(50)[:, None]
     flows = with_numbers(flows_between([(1, 2)] * 50, [1.0] * 50), numbers.astype(np.float32))
     encoder.prepare([flows], np.random.default_rng(0))

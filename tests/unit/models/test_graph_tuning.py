@@ -12,7 +12,13 @@ from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.models.settings import FineTuningSettings
 from graphs_in_words import flows_between
 
-SMALL = GraphEncoderSettings(width=16, training_flows=64, windows=GraphSettings(window_s=2, memory_windows=3, wait_s=0))
+SMALL = GraphEncoderSettings(
+    width=16,
+    training_flows=64,
+    keeps_own=False,
+    tuned_rate=1.0,
+    windows=GraphSettings(window_s=2, memory_windows=3, wait_s=0),
+)
 ROUNDS = FineTuningSettings(epochs=30, least_steps=150, learning_rate=1e-2, least_steps_a_round=10, hidden_packets=0.0)
 
 

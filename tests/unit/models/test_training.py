@@ -164,3 +164,22 @@ def test_few_rows_are_seen_more_often() -> None:
     _, report = run(settings=settings, seen=seen, validate=lambda: next(asked))
     assert report.steps == 10 and report.epochs == 5
     assert [step.step for step in seen if step.validation_loss is not None] == [4, 8, 10]
+
+
+def test_a_part_learns_at_a_rate_of_its_own() -> None:
+    """At no rate it stays; the rest learns as without it."""
+    rows, wanted = torch.randn((32, 3), generator=torch.Generator().manual_seed(0)), torch.ones(32, 1)
+    found = {}
+    for rate in (0.0, 0.1, 1.0):
+        module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.fill_(0.1)
+
+        def loss(chosen: torch.Tensor, _: torch.Generator, module: nn.Module = module) -> torch.Tensor:
+            return (module(rows[chosen]) - wanted[chosen]).square().mean()
+
+        train(module, loss, 32, SETTINGS, np.random.default_rng(0), rates={"0": rate})
+        found[rate] = [float((weight.detach() - 0.1).abs().max()) for weight in (module[0].weight, module[1].weight)]
+    assert found[0.0][0] == pytest.approx(0, abs=1e-6) and found[0.0][1] > 0.05
+    assert 0.001 < found[0.1][0] < 0.5 * found[1.0][0]

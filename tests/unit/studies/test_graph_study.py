@@ -77,6 +77,9 @@ def test_a_corpus_that_is_not_here_leaves_its_arms_out(tiny: Make) -> None:
     both = conduct(tiny(sets=("unsw-nb15", CORPUS)), only_plan=True).plan.runs
     run = next(one for one in both if one.run.arm == "pre-trained elsewhere, probe")
     assert run.configuration["also"] == {CORPUS: "e" * 64}
+    three = conduct(tiny(sets=("unsw-nb15", "ndpi-network", CORPUS)), only_plan=True).plan.runs
+    taught_by = {one.run.data: set(one.run.also) for one in three if one.run.arm == "pre-trained elsewhere, probe"}
+    assert taught_by == {"unsw-nb15": {"ndpi-network", CORPUS}, "ndpi-network": {"unsw-nb15", CORPUS}}
 
 
 def test_unlabelled_flows_stay_and_nothing_asked_teaches(tiny: Make) -> None:

@@ -77,10 +77,10 @@ def test_a_table_of_all_hosts() -> None:
     report = host_verdicts(taught(), network())
     table = report.to_arrow()
     assert table.num_rows == len(report.verdicts) == len({one.host for one in report.verdicts})
-    assert table.column("vector").type.list_size == 16
+    assert table.column("vector").type.list_size == 32
     assert np.isfinite(report.vectors).all() and report.vectors.any(axis=1).all()
     assert report.counts["flows"] == 400
-    assert report.surprise.shape == (400, 3)
+    assert report.surprise.shape == (400, 4)
 
 
 def test_hosts_without_addresses_have_their_pseudonyms() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,12 +25,11 @@ from .link_evaluation import judge_links
 from .losses import Pupil
 from .network import initialise
 from .settings import GraphEncoderSettings
-from .streaming import GraphEmbedder
-from .surprise import levels_of, surprise_parts
+from .streaming import EMBEDDING_FLOWS, GraphEmbedder
 from .tuning import NOT_SHOWN, fine_tune, stretches_of
 
-FORMAT = 1
-FLOWS_FOR_SURPRISE = 20_000
+FORMAT = 2
+FLOWS_FOR_USUAL = 65_536
 DEFAULTS = GraphEncoderSettings()
 TRAINING = TrainingSettings(epochs=20, learning_rate=1e-3)
 FINE_TUNING = FineTuningSettings()
@@ -58,12 +58,28 @@ class GraphEncoder:
         return self.settings.embedding_width
 
     def prepare(self, batches: Sequence[FeatureBatch], rng: np.random.Generator) -> None:
-        """Learn scales and make fresh weights, without training: the randomly initialised encoder of honest studies."""
-        numbers = [batch.channels["quantities"] for batch in batches if "quantities" in batch.channels]
-        self.scaling = Scaling.fit(np.concatenate(numbers)) if numbers else None
+        """Learn scales and what is usual, and make fresh weights, without training: the randomly initialised encoder of
+        honest studies.
+        """
+        self.scaling = _scaling_of(batches)
         self.pupil = self._empty_pupil()
         initialise(self.pupil, torch.Generator().manual_seed(int(rng.integers(2**62))))
         self.pupil.eval()
+        self._learn_usual([_joined(batches)])
+
+    def accustomed(self, flows: FeatureBatch) -> Self:
+        """A copy in another network: scales and what is usual are taken from these flows, and the weights stay."""
+        made = type(self).from_state(*self.state())
+        found = _scaling_of([flows])
+        width = 0 if self.scaling is None else len(self.scaling.medians)
+        if found is None or len(found.medians) != width:
+            raise ModelError(
+                f"models: the graph network knows {width} numbers of a flow, and these flows have other ones",
+                hint="give flows with counters, read with the features of the bundle",
+            )
+        made.scaling = found
+        made._learn_usual([flows])
+        return made
 
     def fit(
         self,
@@ -74,21 +90,28 @@ class GraphEncoder:
         training: TrainingSettings = TRAINING,
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
+        apart: bool = False,
     ) -> TrainingReport:
         """Learn from unlabelled flows. A row of training is a stretch of windows of `training_flows` flows; a step
         takes as many as hold `batch_rows` flows, one at least.
+
+        Where the batches are networks `apart`, each is brought to its own scale and teaches as much as any other.
         """
-        flows = FeatureBatch.concat(batches) if batches else FeatureBatch(length=0, channels={}, present={})
+        flows = _joined(batches)
         if not (flows.has("quantities") | flows.has("graph")).any():
             raise ModelError(
                 "models: no flow has anything that the graph network can learn from",
                 hint="give flows with counters, and with addresses or pseudonyms",
             )
         _refuse_one_host(flows)
-        self.prepare([flows], rng)
+        self.prepare(batches, rng)
         pupil = self.made()
-        rows = [graph for _, graph in self._stretches(flows)]
-        held_out = [graph for batch in validation for _, graph in self._stretches(batch)]
+        networks = batches if apart else [flows]
+        if apart:
+            self._learn_usual(networks)
+        rows = _in_equal_parts([self._rows_of(network, own_scale=apart) for network in networks], rng)
+        held_out = [graph for batch in validation for graph in self._rows_of(batch, own_scale=apart)]
+        pupil.settings = _teachable(self.settings, rows)
         device = training.device
         training = replace(training, batch_rows=max(1, training.batch_rows // self.settings.training_flows))
         pupil.to(device)
@@ -114,7 +137,6 @@ class GraphEncoder:
             progress=progress,
         )
         pupil.to("cpu").eval()
-        self._learn_surprise(held_out or rows)
         return report
 
     def fine_tuned_among(
@@ -147,7 +169,6 @@ class GraphEncoder:
             settings=training,
             progress=progress,
         )
-        tuned._learn_surprise([one.graph for one in teaching])
         return tuned, tuned_head, report
 
     def embed(self, batch: FeatureBatch) -> Floats:
@@ -161,7 +182,7 @@ class GraphEncoder:
     def embedder(self, *, with_surprise: bool = False) -> GraphEmbedder:
         """Embeds a stream of batches window by window, in bounded memory, and gives hosts their vectors too.
 
-        `with_surprise` asks about every flow, which takes five times as long.
+        `with_surprise` also says how unusual each flow is.
         """
         return GraphEmbedder(self.made(), self.settings, self.scaling, with_surprise=with_surprise)
 
@@ -172,7 +193,7 @@ class GraphEncoder:
         found = np.full(len(batch), np.nan)
         embedder = self.embedder(with_surprise=True)
         for part in (*embedder.add(batch), *embedder.finish()):
-            found[part.rows] = part.surprise.mean(axis=1)
+            found[part.rows] = part.surprise[:, 0]
         return found
 
     def judge_links(
@@ -223,22 +244,37 @@ class GraphEncoder:
             raise ModelError("models: this graph network was not trained yet", hint="`fit` it first")
         return self.pupil
 
-    def _learn_surprise(self, rows: Sequence[GraphTensors]) -> None:
-        """How much the flows of training, or those held out of it, surprise: the scale for all others."""
-        pupil, parts, seen = self.made(), [], 0
-        for row in rows:
-            if seen < FLOWS_FOR_SURPRISE and len(row.hosts):
-                parts.append(surprise_parts(pupil, row))
-                seen += row.flows
-        if parts:
-            pupil.levels.copy_(levels_of(np.concatenate(parts)))
+    def _rows_of(self, network: FeatureBatch, *, own_scale: bool) -> list[GraphTensors]:
+        if not own_scale:
+            return [graph for _, graph in self._stretches(network)]
+        scale = self.scaling
+        try:
+            self.scaling = _scaling_of([network]) or scale
+            return [graph for _, graph in self._stretches(network)]
+        finally:
+            self.scaling = scale
+
+    def _learn_usual(self, networks: Sequence[FeatureBatch]) -> None:
+        """From at most about `FLOWS_FOR_USUAL` flows, in whole windows that know those before."""
+        every = max(1, -(-sum(map(len, networks)) // FLOWS_FOR_USUAL))
+        looked_at: list[GraphTensors] = []
+        for flows in networks:
+            numbers, protocol = network_numbers(flows, self.scaling)
+            stream = GraphStream(self.settings.windows, stretch_flows=EMBEDDING_FLOWS)
+            graphs = (graph for graph in chain(stream.add(flows), stream.finish()) if graph.flows)
+            looked_at += [
+                graph_tensors(one, numbers[one.rows], protocol[one.rows]) for one in islice(graphs, 0, None, every)
+            ]
+        self.made().learn_usual(looked_at)
 
     def _stretches(self, flows: FeatureBatch) -> Iterator[tuple[npt.NDArray[np.int64], GraphTensors]]:
         """Rows of flows and their graph, of some windows in a row that know nothing of those before."""
         numbers, protocol = network_numbers(flows, self.scaling)
+        belongs = flows.channels.get("context", np.zeros(len(flows), np.int64))
         stream = GraphStream(self.settings.windows, stretch_flows=self.settings.training_flows, remembers=False)
         for graph in (*stream.add(flows), *stream.finish()):
-            yield graph.rows, graph_tensors(graph, numbers[graph.rows], protocol[graph.rows])
+            rows = graph.rows
+            yield rows, graph_tensors(graph, numbers[rows], protocol[rows], belongs[rows])
         alone = np.flatnonzero(flows.has("quantities") & ~flows.has("graph"))
         for first in range(0, len(alone), self.settings.training_flows):
             rows = alone[first : first + self.settings.training_flows]
@@ -249,6 +285,31 @@ class GraphEncoder:
         with torch.device("meta"):
             pupil = Pupil(self.settings, numbers)
         return pupil.to_empty(device="cpu")
+
+
+def _teachable(settings: GraphEncoderSettings, rows: Sequence[GraphTensors]) -> GraphEncoderSettings:
+    """Masked numbers teach where nothing else does: nothing says which flows are of one service."""
+    others = settings.link_weight or settings.mask_weight
+    knows_services = any(bool(row.belongs.any()) for row in rows)
+    return settings if others or knows_services else replace(settings, mask_weight=1.0)
+
+
+def _joined(batches: Sequence[FeatureBatch]) -> FeatureBatch:
+    return FeatureBatch.concat(batches) if batches else FeatureBatch(length=0, channels={}, present={})
+
+
+def _scaling_of(batches: Sequence[FeatureBatch]) -> Scaling | None:
+    numbers = [batch.channels["quantities"] for batch in batches if "quantities" in batch.channels]
+    return Scaling.fit(np.concatenate(numbers)) if numbers else None
+
+
+def _in_equal_parts(networks: Sequence[list[GraphTensors]], rng: np.random.Generator) -> list[GraphTensors]:
+    """As many rows of each network: those of small ones are taken again, and of large ones some are left out."""
+    known = [rows for rows in networks if rows]
+    if len(known) < 2:
+        return [row for rows in known for row in rows]
+    share = -(-sum(map(len, known)) // len(known))
+    return [rows[place % len(rows)] for rows in known for place in rng.permutation(max(share, len(rows)))[:share]]
 
 
 def _refuse_one_host(flows: FeatureBatch) -> None:

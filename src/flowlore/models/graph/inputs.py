@@ -63,6 +63,7 @@ class GraphTensors:
     of_service: Bags  # S
     flow_window: Tensor  # F, 0 … windows - 1
     host_window: Tensor  # H
+    belongs: Tensor  # F, equal for flows that belong together; 0 is unknown. Training only
 
     @property
     def flows(self) -> int:
@@ -92,8 +93,13 @@ def network_numbers(
     return numbers, np.zeros(len(flows), np.int32) if protocol is None else protocol
 
 
-def graph_tensors(graph: Graph, numbers: npt.NDArray[np.float32], protocol: npt.NDArray[np.int32]) -> GraphTensors:
-    """`numbers` and `protocol` are of the graph's new flows, scaled."""
+def graph_tensors(
+    graph: Graph,
+    numbers: npt.NDArray[np.float32],
+    protocol: npt.NDArray[np.int32],
+    belongs: npt.NDArray[np.int64] | None = None,
+) -> GraphTensors:
+    """`numbers` and `protocol` are of the graph's new flows, scaled; `belongs` says which of them belong together."""
     context = graph.context_hosts
     source = graph.source[graph.context_flows :] - np.int32(context)
     target = graph.target[graph.context_flows :] - np.int32(context)
@@ -120,6 +126,7 @@ def graph_tensors(graph: Graph, numbers: npt.NDArray[np.float32], protocol: npt.
         of_service=_bags_of(service, graph.services),
         flow_window=torch.from_numpy(flow_window.astype(np.int64)),
         host_window=torch.from_numpy(host_window.astype(np.int64)),
+        belongs=torch.zeros(graph.flows, dtype=torch.int64) if belongs is None else torch.from_numpy(belongs),
     )
 
 
@@ -149,6 +156,7 @@ def lone_tensors(numbers: npt.NDArray[np.float32], protocol: npt.NDArray[np.int3
         of_service=no_host,
         flow_window=zeros,
         host_window=torch.zeros(0, dtype=torch.int64),
+        belongs=zeros,
     )
 
 

@@ -1,4 +1,6 @@
-"""What the graph network is taught by: hidden edges, and hidden numbers of flows. No label has a part in it."""
+"""What the graph network is taught by: hidden edges, hidden numbers of flows, and which flows are of one service. No
+label has a part in it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from .inputs import GraphTensors
 from .links import LinkDecoder, hide_links, link_loss
 from .network import Network
 from .settings import GraphEncoderSettings
+from .surprise import Usual, no_usual
 
-SURPRISE_SHAPE = (3, 81)  # parts of the surprise, levels of each
+CONTRAST_WIDTH = 64
+TEMPERATURE = 0.1
 
 
 class Pupil(nn.Module):
@@ -24,24 +28,70 @@ class Pupil(nn.Module):
         self.settings = settings
         self.network = Network(settings, numbers)
         self.links = LinkDecoder(settings.width)
+        self.own_side = nn.Linear(settings.width, CONTRAST_WIDTH)
+        self.state_side = nn.Linear(settings.width, CONTRAST_WIDTH)
+        self.yardstick: Tensor
         self.levels: Tensor
-        self.register_buffer("levels", torch.zeros(SURPRISE_SHAPE))  # how much training flows surprised
+        yardstick, levels = no_usual(numbers)
+        self.register_buffer("yardstick", yardstick)
+        self.register_buffer("levels", levels)
 
     def loss(self, graph: GraphTensors, generator: torch.Generator) -> Tensor:
         """Of one graph. A weight of 0 leaves a question out, and what it hides."""
         settings = self.settings
         if settings.hidden_sources:
             graph = hide_sources(graph, settings, generator)
+        if not (settings.link_weight or settings.mask_weight or settings.company_weight):
+            own = self.network.own_states(graph)
+            return settings.contrast_weight * contrast_loss(self.own_side(own), graph.belongs)
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
-        flows, hosts, _ = self.network(seen)
+        flows, hosts, states = self.network(seen)
         total: Tensor = flows.sum() * 0.0
         if hidden is not None:
             total = total + settings.link_weight * link_loss(self.links, graph, hidden, flows, hosts, generator)
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
+        if settings.contrast_weight:
+            total = total + settings.contrast_weight * contrast_loss(self.own_side(states[0][0]), graph.belongs)
+        if settings.company_weight:
+            told = contrast_loss(self.state_side(flows), graph.belongs, graph.flow_window)
+            total = total + settings.company_weight * told
         return total
+
+    @property
+    def usual(self) -> Usual:
+        return Usual(yardstick=self.yardstick.numpy(), levels=self.levels.numpy())
+
+    def learn_usual(self, graphs: list[GraphTensors]) -> None:
+        """What these flows do is usual from now on."""
+        if graphs:
+            found = Usual.learn(graphs)
+            self.yardstick.copy_(torch.from_numpy(found.yardstick))
+            self.levels.copy_(torch.from_numpy(found.levels))
+
+
+def contrast_loss(sides: Tensor, belongs: Tensor, windows: Tensor | None = None) -> Tensor:
+    """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others of the graph.
+
+    With `windows`, flows of one window are not asked for each other: their common host would give the answer away.
+    """
+    sides = F.normalize(sides.float(), dim=1)
+    alike = sides @ sides.T / TEMPERATURE
+    together = (belongs[:, None] == belongs[None]) & (belongs != 0)[:, None]
+    itself = torch.eye(len(belongs), dtype=torch.bool, device=belongs.device)
+    asked = together & ~itself
+    left_out = itself
+    if windows is not None:
+        beside = windows[:, None] == windows[None]
+        left_out = itself | (together & beside)
+        asked = asked & ~beside
+    has_any = asked.any(1)
+    if not has_any.any():
+        return sides.sum() * 0.0
+    shares = F.log_softmax(alike.masked_fill(left_out, -torch.inf), 1).masked_fill(~asked, 0.0)
+    return -(shares.sum(1)[has_any] / asked.sum(1)[has_any]).mean()
 
 
 def hide_sources(graph: GraphTensors, settings: GraphEncoderSettings, generator: torch.Generator) -> GraphTensors:

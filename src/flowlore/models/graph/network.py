@@ -37,9 +37,8 @@ class Network(nn.Module):
 
     def forward(self, graph: GraphTensors, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
         """`memory` is that of the windows before: for each layer the states of their flows and hosts."""
-        shown = self.settings.window_numbers
-        flows = self.flow_in(flow_inputs(graph, window_numbers=shown, steps=self.settings.number_steps))
-        hosts = self.host_in(host_inputs(graph, window_numbers=shown))
+        flows = self.own_states(graph)
+        hosts = self.host_in(host_inputs(graph, window_numbers=self.settings.window_numbers))
         states = []
         for number, layer in enumerate(self.layers):
             all_flows, all_hosts = flows, hosts
@@ -49,6 +48,14 @@ class Network(nn.Module):
             states.append((all_flows, all_hosts))
             flows, hosts = layer(graph, flows, hosts, all_flows, all_hosts, self.service_in)
         return flows, hosts, states
+
+    def own_states(self, graph: GraphTensors) -> Tensor:
+        """States of new flows before any neighbour has a part in them."""
+        settings = self.settings
+        shown: Tensor = self.flow_in(
+            flow_inputs(graph, window_numbers=settings.window_numbers, steps=settings.number_steps)
+        )
+        return shown
 
     def embedded(self, graph: GraphTensors, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
         """The same with vectors in place of states: those of `keeps_own` hold a node's first state too."""

@@ -13,7 +13,7 @@ Kind = Literal["reference", "lean"]
 
 @dataclass(frozen=True, kw_only=True)
 class GraphEncoderSettings(Settings):
-    """Layers of messages through time, then through space; link prediction and masked numbers teach them."""
+    """Layers of messages through time, then through space, and what teaches them without labels."""
 
     kind: Kind = setting(
         "reference",
@@ -27,13 +27,13 @@ class GraphEncoderSettings(Settings):
         True, "show hosts their degrees in the window, and flows the times since flows of the same hosts"
     )
     number_steps: int = setting(
-        0,
+        8,
         "steps that each number is told in beside its value, so that a threshold is easily learnt; 0: its value only",
         minimum=0,
         maximum=32,
     )
     keeps_own: bool = setting(
-        False, "an embedding also holds the state that a flow or host had before any neighbour had a part in it"
+        True, "an embedding also holds the state that a flow or host had before any neighbour had a part in it"
     )
     hidden_sources: float = setting(
         0.0,
@@ -47,8 +47,27 @@ class GraphEncoderSettings(Settings):
     )
     masked: float = setting(0.3, "share of flows of which numbers are hidden in a step", minimum=0, maximum=1)
     masked_numbers: float = setting(0.5, "share of the numbers of such a flow", minimum=0, maximum=1)
-    link_weight: float = setting(1.0, "weight of link prediction in the loss; 0 leaves it out", minimum=0)
-    mask_weight: float = setting(1.0, "weight of masked numbers in the loss; 0 leaves them out", minimum=0)
+    link_weight: float = setting(0.0, "weight of link prediction in the loss; 0 leaves it out", minimum=0)
+    mask_weight: float = setting(
+        0.0,
+        "weight of masked numbers in the loss; 0 leaves them out, unless nothing says which flows are of one service",
+        minimum=0,
+    )
+    contrast_weight: float = setting(
+        1.0,
+        "weight of telling flows of one service (or one client) from others by their own numbers in the loss; 0 leaves "
+        "it out",
+        minimum=0,
+    )
+    company_weight: float = setting(
+        0.0, "the same by their states, from flows of other windows; 0 leaves it out", minimum=0
+    )
+    tuned_rate: float = setting(
+        0.1,
+        "learning rate of the network while it follows labels, as a share of that of the head",
+        minimum=0,
+        maximum=1,
+    )
     training_flows: int = setting(
         2048, "flows of consecutive windows that make one row of training", minimum=16, maximum=1_000_000
     )

@@ -21,7 +21,7 @@ from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .losses import Pupil
 from .network import Memory
 from .settings import GraphEncoderSettings
-from .surprise import PARTS, Parts, on_one_scale, surprise_parts
+from .surprise import PARTS, Parts
 
 EMBEDDING_FLOWS = 8192  # flows of a stretch: states of that many stay in the processor's cache
 
@@ -117,8 +117,7 @@ class GraphEmbedder:
         self.last_read = (tensors, memory)
         surprise = np.full((graph.flows + len(graph.left_out), len(PARTS)), np.nan, np.float32)
         if self.with_surprise:
-            parts = surprise_parts(self.pupil, tensors, memory)
-            surprise[: graph.flows] = on_one_scale(parts, self.pupil.levels.numpy())
+            surprise[: graph.flows] = self.pupil.usual.surprise(tensors)
         self._memory = [
             (one[len(one) - graph.keep_flows :].clone(), other[len(other) - graph.keep_hosts :].clone())
             for one, other in states

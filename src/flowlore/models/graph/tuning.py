@@ -23,6 +23,7 @@ from .inputs import GraphTensors
 from .network import Network
 
 NOT_SHOWN = -1
+UNSURE_WEIGHT = 0.01  # of the loss on held-out flows: of few, all are soon right, and only how sure still tells
 Codes = npt.NDArray[np.int64]
 
 
@@ -79,9 +80,11 @@ def fine_tune(
         return F.cross_entropy(answers.float(), truth, weights, label_smoothing=settings.smoothing)
 
     def validate() -> float:
-        found = torch.cat([answering(one.graph, one.places).argmax(1) for one in held])
+        answers = torch.cat([answering(one.graph, one.places) for one in held])
         truth = torch.cat([one.codes for one in held])
-        return 1.0 - macro_f1(truth.cpu().numpy(), found.cpu().numpy(), len(head.offsets))
+        right = macro_f1(truth.cpu().numpy(), answers.argmax(1).cpu().numpy(), len(head.offsets))
+        loss = float(F.cross_entropy(answers.float(), truth, weights))
+        return 1.0 - right + UNSURE_WEIGHT * min(loss, 1 / UNSURE_WEIGHT)
 
     report = train(
         answering,
@@ -91,6 +94,7 @@ def fine_tune(
         rng,
         validate=validate if held else None,
         progress=progress,
+        rates={"network": network.settings.tuned_rate},
     )
     answering.to("cpu").eval()
     return report, head_of(answering.head)

@@ -34,6 +34,7 @@ TASKS: dict[str, dict[str, str]] = {
     "iot-sentinel-network": {"application": CLASSES},
     "ndpi-network": {"application": CLASSES},
 }
+ASKING_LINKS: dict[str, Any] = {"link_weight": 1.0, "mask_weight": 1.0}
 DISTURBANCES = ("none", "1 in 10 lost", "half lost", "a third delayed", "sampled 1:10", "sampled 1:100", "noise")
 
 ELSEWHERE, HERE, NEVER = "pre-trained elsewhere", "pre-trained here", "never trained"
@@ -42,6 +43,11 @@ WITH_WINDOWS = ("LightGBM with windows", "extra trees with windows", "MLP with w
 WITHOUT_WINDOWS = ("LightGBM", "extra trees", "MLP")
 SURPRISE_HERE, SURPRISE_ELSEWHERE = "surprise, pre-trained here", "surprise, pre-trained elsewhere"
 KITSUNE = "ensemble of autoencoders (Kitsune-style)"
+
+
+def other_networks(data: str) -> tuple[str, ...]:
+    """All networks of the study but this one."""
+    return tuple(name for name in (*TASKS, CORPUS) if name != data)
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
@@ -72,8 +78,8 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
                         )
     if tasks:
         for arm, values in (
-            (HERE, {"encoder": encoder_values()}),
-            (ELSEWHERE, {"encoder": encoder_values(taught="elsewhere")}),
+            (HERE, {"encoder": encoder_values(**ASKING_LINKS)}),
+            (ELSEWHERE, {"encoder": encoder_values(taught="elsewhere", **ASKING_LINKS)}),
         ):
             yield from _runs(LINKS, facts, scale, arm, values, 8.0, scale.seeds_of_variants)
 
@@ -108,12 +114,16 @@ def _strange() -> Iterator[tuple[str, dict[str, Any], float]]:
 def _ablated() -> Iterator[tuple[str, dict[str, Any]]]:
     changes: tuple[tuple[str, dict[str, Any]], ...] = (
         ("whole", {}),
-        ("as the paper has it", {"keeps_own": False, "number_steps": 0}),
+        (
+            "as the paper has it",
+            {"keeps_own": False, "number_steps": 0, "contrast_weight": 0.0, "link_weight": 1.0},
+        ),
+        ("with link prediction", {"link_weight": 1.0}),
+        ("with masked numbers", {"mask_weight": 1.0}),
+        ("with services told from states too", {"company_weight": 1.0}),
         ("with sources hidden in training", {"hidden_sources": 0.5}),
         ("without edges through time", {"through_time": False}),
         ("without edges through space", {"through_space": False}),
-        ("without link prediction", {"link_weight": 0.0}),
-        ("without masked numbers", {"mask_weight": 0.0}),
         ("without numbers of the window", {"window_numbers": False}),
         ("windows of 1 s", {"windows.window_s": 1.0}),
         ("windows of 30 s", {"windows.window_s": 30.0}),
@@ -137,7 +147,7 @@ def _runs(
     encoder = values.get("encoder")
     taught = encoder["taught"] if encoder else ""
     thousands = (facts.whole_train + facts.whole_test) / 10_000
-    shared = {"here": 0.08, "elsewhere": 0.02}.get(taught, 0.0) * scale.pretrain_steps
+    shared = {"here": 0.1, "elsewhere": 0.1}.get(taught, 0.0) * scale.pretrain_steps
     for seed in range(seeds):
         yield Run(
             question=question,
@@ -146,7 +156,7 @@ def _runs(
             seed=seed,
             shots=shots,
             values=values,
-            also=(CORPUS,) if taught == "elsewhere" else (),
+            beside=other_networks(facts.name) if taught == "elsewhere" else (),
             shares=f"encoder {sorted(encoder.items(), key=str)} {seed}" if encoder else f"numbers {seed}",
             cpu_s=round(0.3 + price * thousands + shared / 12, 2),
         )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...features.batch import FeatureBatch
-from ...features.scaling import Scaling
 from ...settings import settings_given
 from ..bench import Bench, Made
 from ..material import Material
@@ -18,10 +17,8 @@ from ..representations.encoders import Encoded, timed_vectors
 from ..study import Run
 
 Floats = npt.NDArray[np.float32]
-OURS: dict[str, Any] = {  # where the study's network differs from the package's defaults, which are the paper's
+OURS: dict[str, Any] = {  # where the study's network differs from the package's defaults
     "training_flows": 512,  # of a step: the sets are small
-    "keeps_own": True,
-    "number_steps": 8,
 }
 STEPS_TIMES = 2  # as many steps as the scale says are too few of so few flows each
 
@@ -38,25 +35,24 @@ def encoded(bench: Bench, run: Run) -> Encoded:
     return found
 
 
-def encoder_of(bench: Bench, run: Run) -> tuple[Any, dict[str, Any]]:
-    """The encoder, with the scale of numbers that the teaching side of the run's data has."""
+def encoder_of(bench: Bench, run: Run, *, accustomed: bool = True) -> tuple[Any, dict[str, Any]]:
+    """The encoder; one taught elsewhere is accustomed to the unlabelled teaching side of the run's data, or is not."""
     from ...models.graph.encoder import GraphEncoder
 
     values = run.values["encoder"]
-    learns_from = run.data if values["taught"] != "elsewhere" else run.also[0]
+    is_elsewhere = values["taught"] == "elsewhere"
+    learns_from = run.also if is_elsewhere else (run.data,)
     scale = bench.scale
     words = {
         "graph": dict(values),
-        "data": [learns_from],
+        "data": list(learns_from),
         "seed": run.seed,
         "steps": scale.pretrain_steps if values["taught"] != "never" else 0,
     }
     arrays, state = bench.kept(words, lambda: _made(bench, learns_from, values, run.seed))
     encoder = GraphEncoder.from_state(arrays, state["encoder"])
-    if values["taught"] == "elsewhere":
-        material = bench.material(run.data)
-        numbers = material.batch.channels["quantities"][teaching_rows(material)]
-        encoder.scaling = Scaling.fit(numbers)
+    if is_elsewhere and accustomed:
+        encoder = encoder.accustomed(_teaching(bench.material(run.data)))
     return encoder, state
 
 
@@ -72,18 +68,21 @@ def _encoded(bench: Bench, run: Run) -> Encoded:
     return timed_vectors(encoder, batch, made)
 
 
-def _made(bench: Bench, learns_from: str, values: Mapping[str, Any], seed: int) -> Made:
+def _teaching(material: Material) -> FeatureBatch:
+    return material.batch.take(teaching_rows(material))
+
+
+def _made(bench: Bench, learns_from: Sequence[str], values: Mapping[str, Any], seed: int) -> Made:
     from ...models.graph.encoder import GraphEncoder
     from ...models.graph.settings import GraphEncoderSettings
     from ...models.settings import TrainingSettings
 
     encoder = GraphEncoder(settings_given(GraphEncoderSettings, values["settings"]))
-    material = bench.beside(learns_from)
-    rng = bench.rng_for("graph", learns_from, seed=seed)
+    networks = [_teaching(bench.beside(name)) for name in learns_from]
+    rng = bench.rng_for("graph", *learns_from, seed=seed)
     began = time.process_time()
-    learn = material.batch.take(teaching_rows(material))
     if values["taught"] == "never":
-        encoder.prepare([learn], rng)
+        encoder.prepare(networks, rng)
     else:
         training = TrainingSettings(
             epochs=1,
@@ -91,7 +90,7 @@ def _made(bench: Bench, learns_from: str, values: Mapping[str, Any], seed: int) 
             batch_rows=1,
             learning_rate=1e-3,
         )
-        encoder.fit([learn], rng, training=training)
+        encoder.fit(networks, rng, training=training, apart=len(networks) > 1)
     arrays, state = encoder.state()
     return arrays, {
         "encoder": state,

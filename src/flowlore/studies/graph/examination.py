@@ -114,13 +114,11 @@ def _tuned(run: Run, bench: Bench, asked: Asked, shown: Rows) -> tuple[Taught, F
         material.batch, codes, learn, held, probe.linear(classes), bench.rng(run), training=settings
     )
     vectors = encoder.embed(material.batch)
-    head = ProbeHead.from_linear(linear, classes)
-    after = scores(labels[held], head.predict(vectors[held])).macro_f1
+    after = scores(labels[held], ProbeHead.from_linear(linear, classes).predict(vectors[held])).macro_f1
     is_tuned = after >= before
-    if not is_tuned:  # with all labelled flows again, as nothing has to be held out any more
-        vectors = whole.vectors
-        with few_of_each_are_meant():
-            head = ProbeHead().fit(vectors[shown], labels[shown], reference)
+    vectors = vectors if is_tuned else whole.vectors
+    with few_of_each_are_meant():  # with all labelled flows again, as nothing has to be held out any more
+        head = ProbeHead().fit(vectors[shown], labels[shown], vectors[teaching_rows(material)])
     taught = Taught(model=head, classes=np.asarray(head.classes_), train_s=time.process_time() - began)
     more = _costs(whole, len(vectors)) | {
         "held_out": len(held),

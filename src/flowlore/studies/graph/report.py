@@ -76,16 +76,21 @@ def _protocol(evidence: Evidence) -> Section:
                     f"{scale['seeds']} seeds draw the labelled flows and the weights. A cell is the mean over seeds, "
                     "± half its 95 % interval. All methods see the same labelled flows and the same numbers of flows; "
                     "`with windows` adds what both hosts did in the flow's window, which the network is shown too.",
-                    "`elsewhere` is taught without labels by other networks (the laboratory's) only; `here` by the "
-                    "teaching side, without labels; `never` has weights as they were drawn. `probe` is a linear head "
-                    "on vectors that stay, `fine-tuned` lets all weights follow the labels from the probe on, and "
-                    "`from scratch` does the same from drawn weights. Where flows held out say that tuning does "
-                    "worse than the probe, the probe answers.",
+                    "`elsewhere` is taught without labels by the teaching sides of all other sets of this report, each "
+                    "brought to its own scale, and never by the set that is asked, of which only the scales of numbers "
+                    "are taken, from its unlabelled teaching side (`flowlore accustom`); `here` by the teaching "
+                    "side, without labels; `never` has weights as they were drawn. `probe` is a linear head "
+                    "on vectors that stay, `fine-tuned` lets all weights follow the labels from the probe on, teaches "
+                    "a new linear head with all labelled flows, and `from scratch` does the same from drawn "
+                    "weights, at the same rates. Where flows held out say that tuning does worse than the probe, the "
+                    "probe answers.",
                     "`false a day` are ordinary flows called attacks in a day of watched time, where 90 % of the "
                     "attacks are found. Without labels, every method learns from all flows of the teaching side, "
-                    "attacks among them; sets where more than a fifth is attack are left out there.",
+                    "attacks among them; sets where more than a fifth is attack are left out there. What is usual for "
+                    "`surprise, pre-trained elsewhere` is what the other networks do.",
                     "That the network keeps a flow's own state and tells numbers in steps was chosen by one look at "
-                    "the asked side of UNSW-NB15, with drawn weights; nothing else was chosen by what is asked.",
+                    "the asked side of UNSW-NB15, with drawn weights. What teaches the network, at which rates it "
+                    "is tuned and what surprise is were chosen on the later or held-out part of the teaching sides.",
                 )
             ),
         ),

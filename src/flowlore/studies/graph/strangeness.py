@@ -43,7 +43,7 @@ def find_strange(run: Run, bench: Bench) -> dict[str, Any]:
 
 
 def _surprise(run: Run, bench: Bench) -> tuple[Scores, int]:
-    encoder, _ = encoder_of(bench, run)
+    encoder, _ = encoder_of(bench, run, accustomed=False)
     found = encoder.surprise(bench.material(run.data).batch)
     return found, int(encoder.parameters()["all"])
 
