@@ -53,7 +53,7 @@ def written(evidence: Evidence, question: str) -> Report:
         ],
         _unlabelled(evidence),
         Section(title="Pair by pair", parts=_pairs([*few, *share])),
-        Section(title="Ranks", parts=tuple(ranks_parts(_told_apart(share), MACRO_F1, RANKED)) if share else ()),
+        Section(title="Ranks", parts=tuple(ranks_parts(_told_apart(share), MACRO_F1, _ranked(share))) if share else ()),
         _ablation(evidence),
         _disturbed(evidence),
         _links(evidence),
@@ -61,6 +61,10 @@ def written(evidence: Evidence, question: str) -> Report:
         *failed_section(evidence),
     ]
     return framed_report("Study: graph", question, evidence, sections)
+
+
+def _ranked(share: Sequence[Result]) -> tuple[str, ...]:
+    return tuple(arm for arm in RANKED if any(one.arm == arm for one in share))
 
 
 def _protocol(evidence: Evidence) -> Section:
