@@ -40,9 +40,12 @@ def test_what_is_usual_is_that_of_the_other_network(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.embed(scanned).vectors, used.embed(scanned).vectors)
 
 
-def test_who_is_refused(pretrained: Predictor) -> None:
+def test_a_model_without_scales_of_a_network(pretrained: Predictor) -> None:
     with pytest.raises(BundleError, match="has no scales of one network"):
         accustom(pretrained, network())
+
+
+def test_too_few_flows_and_taught_bundles() -> None:
     with pytest.raises(TaskError, match="5 flows are too few to tell what is usual"):
         accustom(calm(), Flows(network().to_arrow().slice(0, 5)))
     rng = np.random.default_rng(0)
