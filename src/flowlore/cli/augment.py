@@ -143,6 +143,7 @@ def _print(report: dict[str, Any], json: bool) -> None:
     reasons = {
         "without_packets": "flows without a packet series were not copied",
         "too_short": "flows too short for every transform were not copied",
+        "unchanged": "copies are as the original, as the transforms found nothing to change",
         "unlabelled": "flows without a label were not copied, as flows of a class are mixed",
     }
     for name, words in reasons.items():

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..tasks.thin_places import Where
 
 CAPTURES = (".pcap",)
+MOSTLY_SEEN = 0.5
 
 
 def imitate(
@@ -38,7 +39,13 @@ def imitate(
         ),
     ] = False,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", metavar="N", min=1, help="Times that every flow is seen.")
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            help="Times that every flow is seen; more often where flows are few, up to 200 steps.",
+        ),
     ] = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
@@ -220,6 +227,8 @@ def _print(report: dict[str, Any], json: bool) -> None:
     print(f"{report['flows']:,} flows → {printable(report['output'])}")
     found = report.get("fidelity")
     if found:
+        if found.get("copied_by_chance", 0.0) > MOSTLY_SEEN:
+            print("  note: most flows of `--against` look like flows that it learnt from: later ones would say more")
         rows = [
             [name, *(f"{one[key]:.3f}" for key in ("jsd", "wasserstein"))] for name, one in found["features"].items()
         ]

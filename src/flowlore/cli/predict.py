@@ -54,7 +54,7 @@ def predict(
     named: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     masked: frozenset[str] | None = None
-    rows = 0
+    rows, has_doubts = 0, True
     with contextlib.ExitStack() as stack:
         writer = open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) if output else None
         if writer is not None:
@@ -62,6 +62,7 @@ def predict(
         for answers, lacking in answers_to(learning.batches_of(flows, settings, where)):
             masked = lacking if masked is None else masked & lacking
             labels, doubts = answers["label"].to_pylist(), answers["unknown"].to_pylist()
+            has_doubts = has_doubts and answers["unknown"].null_count < max(len(answers), 1)
             named.update(str(label) for label in labels)
             unknown.update(str(label) for label, doubt in zip(labels, doubts, strict=True) if doubt)
             rows += len(answers)
@@ -69,11 +70,18 @@ def predict(
                 for part in answers.to_batches():
                     writer.write(part)
     if json:
-        report = {"flows": rows, "labels": dict(named.most_common()), "unknown": unknown.total()}
+        report = {
+            "flows": rows,
+            "labels": dict(named.most_common()),
+            "unknown": unknown.total() if has_doubts else None,
+        }
         print_json(report | {"masked": sorted(masked or ()), "output": output or None})
         return
     learning.print_masked(sorted(masked or ()))
-    table = [[label, f"{count:,}", f"{unknown[label]:,}"] for label, count in named.most_common()]
+    table = [
+        [label, f"{count:,}", f"{unknown[label]:,}" if has_doubts else "not told"]
+        for label, count in named.most_common()
+    ]
     print_table(["label", "flows", "of them like nothing known"], table, numbers=(1, 2))
     if output:
         print(f"{rows:,} answers → {printable(output)}")

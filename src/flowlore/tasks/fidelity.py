@@ -24,6 +24,7 @@ Sample = tuple[PacketSeries, npt.NDArray[Any]]
 PACKETS = 20
 COMPARED = 2000  # flows of each side where every pair is compared
 BINS = 50
+FEWEST_IN_A_BIN = 5
 NEIGHBOURS = 5
 TREES = 200
 
@@ -100,14 +101,25 @@ class _Side:
 
 
 def jensen_shannon(left: Numbers, right: Numbers) -> float:
-    """In bits, over bins that hold equal shares of `right`; each edge of a bin is a bin of its own."""
+    """In bits, over bins that hold equal shares of `right`; each edge of a bin is a bin of its own.
+
+    Of few values that hardly repeat there are fewer bins, and edges are none: else two samples of one kind would share
+    no bin.
+    """
     if not len(left) or not len(right):
         return float("nan")
     exact = np.unique(right)
-    edges = exact if len(exact) <= BINS else np.unique(np.quantile(right, np.linspace(0, 1, BINS + 1)))
+    repeats = 2 * len(exact) <= len(right)
+    is_sparse = not repeats and len(right) < FEWEST_IN_A_BIN * BINS
+    if is_sparse:
+        shares_of_bins = np.linspace(0, 1, max(2, len(right) // FEWEST_IN_A_BIN) + 1)
+        edges = np.unique(np.quantile(right, shares_of_bins[1:-1]))
+    else:
+        edges = exact if len(exact) <= BINS else np.unique(np.quantile(right, np.linspace(0, 1, BINS + 1)))
     shares = []
     for values in (left, right):
-        places = np.searchsorted(edges, values) + np.searchsorted(edges, values, side="right")
+        above = np.searchsorted(edges, values, side="right")
+        places = 2 * above if is_sparse else above + np.searchsorted(edges, values)
         counts = np.bincount(places, minlength=2 * len(edges) + 1)
         shares.append(counts / counts.sum())
     middle = (shares[0] + shares[1]) / 2

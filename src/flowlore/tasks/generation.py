@@ -384,12 +384,14 @@ def _arrays(shown: ShownVectors) -> dict[str, npt.NDArray[Any]]:
 def _kinds(labels: npt.NDArray[Any], ends: npt.NDArray[np.float64]) -> tuple[tuple[Kind, ...], npt.NDArray[np.int64]]:
     """Every pair of label and protocol with the ports of its servers, and which pair each flow is."""
     names, counts = np.unique(labels, return_counts=True)
-    if counts.min() < FEWEST_OF_A_CLASS:
-        name = names[counts.argmin()]
+    small = names[counts < FEWEST_OF_A_CLASS]
+    if len(small):
+        said = ", ".join(f"`{name}`" for name in small)
+        quoted = ", ".join("'" + str(name).replace("'", "''") + "'" for name in small)
         raise TaskError(
-            f"generate: class `{name}` has {counts.min()} flow, but a generator learns from at least "
-            f"{FEWEST_OF_A_CLASS} of each",
-            hint=f"leave the class out (`--where \"label is distinct from '{name}'\"`), or label more",
+            f"generate: there is one flow of {said}, but a generator learns from at least {FEWEST_OF_A_CLASS} of each "
+            "class",
+            hint=f'leave them out (`--where "label is null or label not in ({quoted})"`), or label more',
         )
     protocols = np.where(np.isnan(ends[:, 0]), -1, ends[:, 0]).astype(np.int64)
     pairs = np.stack([np.searchsorted(names, labels), protocols], 1)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import flowlore
@@ -20,12 +21,21 @@ def test_copies_are_written_with_their_settings(tmp_path: Path, capsys: pytest.C
     assert (report["flows"], report["copied"], report["written"]) == (198, 198, 594)
     flows = flowlore.read(out)
     assert len(flows) == 594
+    copies, series = (
+        flows.to_polars().filter(pl.col("source") == "augment"),
+        ["packet_direction", "packet_bytes", "packet_gap_ns"],
+    )
+    known = set(map(str, flows.to_polars().filter(pl.col("source") != "augment").select(series).rows()))
+    same = sum(str(row) in known for row in copies.select(series).rows())
+    assert 0 < report["unchanged"] <= same < report["written"] - report["copied"]
     import pyarrow.parquet as pq
 
     assert b"packet-loss" in pq.read_schema(out).metadata[b"flowlore.config"]
     again = tmp_path / "again.parquet"
     assert run(["augment", IN, "-o", str(again), *words]) == 0
-    assert "198 flows, 198 of them copied; 594 →" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "198 flows, 198 of them copied; 594 →" in told
+    assert f"note: {report['unchanged']:,} copies are as the original" in told
     assert flowlore.read(again).equals(flows)
 
 

@@ -82,7 +82,7 @@ def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, caps
         (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "wrap:2"], "must be from 0 to 1"),
         (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "warp"], "did you mean `wrap`?"),
         (["generate", str(generator), "-o", f"{out}ng"], "-o NAME.pcap"),
-        (["imitate", str(labelled), "-o", str(tmp_path / "g")], "has 1 flow, but a generator learns from at least 2"),
+        (["imitate", str(labelled), "-o", str(tmp_path / "g")], "`telemetry`, but a generator learns from at least 2"),
         (["imitate", str(DEMO_CAPTURE), "-o", str(tmp_path / "g")], "no flow has a label"),
         (["imitate", str(labelled), "-o", str(tmp_path / "g"), "--generator", "gan"], "no generator is called `gan`"),
         (["predict", str(generator), str(DEMO_CAPTURE)], "makes flows up, and neither embeds nor names any"),
@@ -103,7 +103,7 @@ def test_a_classifier_that_learnt_with_the_generator(
     assert run([*words, "--joint"]) == 0
     assert run(["predict", str(bundle), str(labelled), "--where", OFTEN, "-o", str(answers), "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(told["labels"]) == {"names", "web"} and told["unknown"] == 0
+    assert set(told["labels"]) == {"names", "web"} and told["unknown"] is None
     truth = pl.read_parquet(labelled).select("flow_id", "part", "label").filter(pl.col("label").is_in(["names", "web"]))
     joined = truth.join(pl.read_parquet(answers), on=("flow_id", "part"), suffix="_answer")
     assert (joined["label"] == joined["label_answer"]).mean() > 0.9

@@ -108,7 +108,9 @@ def test_what_cannot_be_made_is_told(learnt: Imitator) -> None:
     with pytest.raises(TaskError, match="no flow has a packet series"):
         imitate("transformer", bare, rng=rng)
     rows = {"packet_direction": [[1], [1], [1]], "packet_bytes": [[60], [60], [70]], "label": ["web", "web", "dns"]}
-    with pytest.raises(TaskError, match="class `dns` has 1 flow, but a generator learns from at least 2 of each"):
+    with pytest.raises(
+        TaskError, match="there is one flow of `dns`, but a generator learns from at least 2 of each class"
+    ):
         imitate("transformer", Flows(flow_batch(rows, 3)), rng=rng)
 
 
@@ -151,6 +153,14 @@ def test_distances_by_hand() -> None:
     same, other = rng.normal(size=(2, 300, 4))
     assert abs(mmd(same, other)) < 0.02 < mmd(same, other + 2.0)
     assert coverage(same, same)["coverage"] == 1.0 and coverage(same + 50.0, same)["coverage"] == 0.0
+
+
+@pytest.mark.parametrize("flows", [10, 17, 50, 240, 500])
+def test_two_samples_of_one_kind_are_near_however_few(flows: int) -> None:
+    rng = np.random.default_rng(0)
+    near = [jensen_shannon(rng.normal(size=flows), rng.normal(size=flows)) for _ in range(20)]
+    far = [jensen_shannon(rng.normal(4, size=flows), rng.normal(size=flows)) for _ in range(20)]
+    assert np.mean(near) < 0.2 < 0.3 < np.mean(far)
 
 
 def test_it_also_learns_from_changed_copies(office_by_protocol: Flows) -> None:

@@ -43,6 +43,7 @@ class Copying:
     without_packets: int
     too_short: int  # for every transform that was asked for
     unlabelled: int  # where transforms mix flows of a class
+    unchanged: int  # copies that their transforms left as the original is
     written: int
 
 
@@ -66,18 +67,22 @@ def augment_table(
     rows = np.flatnonzero(wanted & long_enough)
     codes, names = _codes(table, rows) if augmenter.needs_partners else (None, ())
     batches = list(table.to_batches(max_chunksize=ROWS_AT_ONCE)) if keep_originals else []
+    unchanged = 0
     for copy in range(augmenter.settings.copies):
         partners = None if codes is None else rows[draw_partners(codes, rng, names=names)]
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
             theirs = None if partners is None else table.take(pa.array(partners[part]))
-            batches.append(_copies(table.take(pa.array(rows[part])), theirs, augmenter, rng, longest, copy))
+            made, same = _copies(table.take(pa.array(rows[part])), theirs, augmenter, rng, longest, copy)
+            batches.append(made)
+            unchanged += same
     return batches, Copying(
         flows=len(table),
         copied=len(rows),
         without_packets=int((~has).sum()),
         too_short=int((wanted & ~long_enough).sum()),
         unlabelled=int((has & ~labelled).sum()) if augmenter.needs_partners else 0,
+        unchanged=unchanged,
         written=sum(batch.num_rows for batch in batches),
     )
 
@@ -150,8 +155,11 @@ def _copies(
     rng: np.random.Generator,
     longest: int,
     copy: int,
-) -> pa.RecordBatch:
-    """Packets are counted before the series are cut, so there is room for twice as many."""
+) -> tuple[pa.RecordBatch, int]:
+    """The copies, and how many are as they were.
+
+    Packets are counted before the series are cut, so there is room for twice as many.
+    """
     before = series_of_table(table, 2 * longest)
     theirs = None if partners is None else series_of_table(partners, 2 * longest)
     after = augmenter.changed(before, rng, theirs)
@@ -170,9 +178,22 @@ def _copies(
     if "source" in table.column_names:
         new["source"] = repeated_word(SOURCE, len(table))
     arrays = [_one(new.get(field.name, table.column(field.name))) for field in table.schema]
-    return pa.RecordBatch.from_arrays(
+    made = pa.RecordBatch.from_arrays(
         [array.cast(field.type) for array, field in zip(arrays, table.schema, strict=True)], schema=table.schema
     )
+    return made, int(_is_same(before, after).sum())
+
+
+def _is_same(before: PacketSeries, after: PacketSeries) -> npt.NDArray[np.bool_]:
+    width = max(before.width, after.width)
+    same = np.ones(len(before), np.bool_)
+    for name in ("direction", "size", "gap_ns", "hidden"):
+        one, other = (
+            np.pad(values, ((0, 0), (0, width - values.shape[1])))
+            for values in (getattr(before, name), getattr(after, name))
+        )
+        same &= (one == other).all(axis=1)
+    return same
 
 
 def _statistics_columns(table: pa.Table) -> Mapping[str, Numbers]:
