@@ -40,8 +40,8 @@ def augment(
         ),
     ] = "ensemble",
     probability: Annotated[
-        float, typer.Option("--probability", metavar="P", help="Of each transform in a masked stack.")
-    ] = 0.5,
+        float | None, typer.Option("--probability", metavar="P", help="Of each transform in a masked stack; else 0.5.")
+    ] = None,
     only_copies: Annotated[bool, typer.Option("--only-copies", help="Leave the flows themselves out.")] = False,
     gallery: Annotated[
         Path | None,
@@ -78,6 +78,11 @@ def augment(
             "augment: no transform was named",
             hint="for example `--transform packet-loss`; `--gallery page.html` shows what each does",
         )
+    if probability is not None and combine != "masked-stack":
+        raise SettingError(
+            f"augment: `--probability` is of a masked stack, and `--combine` is `{combine}`",
+            hint="`--combine masked-stack`, or leave out `--probability`",
+        )
     asked = settings_from(
         AugmentSettings,
         {
@@ -85,7 +90,7 @@ def augment(
             "magnitude": magnitude,
             "copies": copies,
             "combine": cast("Combination", combine),
-            "stack_probability": probability,
+            "stack_probability": 0.5 if probability is None else probability,
             "policy": "pre-augment",
         },
     )

@@ -66,6 +66,7 @@ def test_a_gallery_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
     [
         (["-o", "x.parquet", "--transform", "packet-los"], "did you mean `packet-loss`?"),
         (["-o", "x.parquet", "--transform", "wrap", "--magnitude", "1.5"], "must be from 0 to 1"),
+        (["-o", "x.parquet", "--transform", "wrap", "--probability", "0.2"], "`--probability` is of a masked stack"),
         (["-o", "x.parquet", "--transform", "wrap:2"], "must be from 0 to 1"),
         (["-o", "x.parquet", "--transform", "cutmix"], "no flow has a label"),
         (["-o", "x.parquet", "--transform", "wrap", "--copies", "0"], "`copies` is 0, but must be from 1 to 1,000"),
