@@ -45,7 +45,7 @@ def recurrent_bits(tokens: Tokens, until: int, bins: int, rng: np.random.Generat
         window = held[rows[:, None], begins[:, None] + torch.arange(length + 1)]
         loss = torched.cross_entropy(logits(window[:, :-1]).flatten(0, 1), window[:, 1:].flatten(), ignore_index=bins)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives this method no types
         optimizer.step()
     out = np.full(tokens.shape, np.nan)
     with torch.inference_mode():
