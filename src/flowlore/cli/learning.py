@@ -57,11 +57,16 @@ def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings |
 
 
 def loaded(bundle: str, settings: PipelineConfig) -> Predictor:
-    """The bundle; windows of graphs that were asked for and are not its own are refused."""
+    """The bundle, if it fits the settings."""
     from ..tasks.predictor import load
+
+    return fitting(load(bundle), settings)
+
+
+def fitting(predictor: Predictor, settings: PipelineConfig) -> Predictor:
+    """The same; windows of graphs that were asked for and are not its own are refused."""
     from ..tasks.windows import check_windows
 
-    predictor = load(bundle)
     check_windows(predictor, settings.graph.windows)
     return predictor
 

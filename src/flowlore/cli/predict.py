@@ -89,10 +89,14 @@ def predict(
 
 def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Callable[[Iterator[Any]], "Answers"]:
     """What answers: a taught bundle, or the classifier that learnt together with a generator."""
-    from ..tasks.generation import is_generator, load_imitator
+    from ..tasks.bundle import load_bundle
+    from ..tasks.bundle_shelf import find_bundle
+    from ..tasks.generation import Imitator
+    from ..tasks.predictor import Predictor
 
-    if is_generator(bundle):
-        imitator = load_imitator(bundle)
+    held = load_bundle(find_bundle(bundle))
+    if "generator" in held.states:
+        imitator = Imitator.from_bundle(held)
         imitator.taught()
         if explain:
             raise TaskError(
@@ -100,7 +104,7 @@ def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Calla
                 hint="leave out `--explain`",
             )
         return lambda batches: ((imitator.predict(batch), frozenset[str]()) for batch in batches)
-    predictor = learning.loaded(bundle, settings)
+    predictor = learning.fitting(Predictor.from_bundle(held), settings)
     predictor.taught()
 
     def answers(batches: Iterator[Any]) -> "Answers":

@@ -64,6 +64,45 @@ class Imitator:
     name: str = ""
     shown: ShownVectors | None = None  # of the flows that it learnt from, where it was told which flow is meant
 
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Imitator:
+        from ..models.generators import GENERATORS
+
+        if "generator" not in bundle.states:
+            raise BundleError(
+                f"bundle: `{bundle.name}` is no generator: it embeds flows, and makes none up",
+                hint="`flowlore imitate LABELLED -o BUNDLE` makes a generator",
+            )
+        try:
+            generator = GENERATORS.load(bundle.model).from_state(bundle.arrays["generator"], bundle.states["generator"])
+            held = bundle.states["kinds"]
+            kinds = tuple(
+                Kind(
+                    label=str(one["label"]),
+                    protocol=one["protocol"],
+                    flows=int(one["flows"]),
+                    ports=tuple((int(port), int(count)) for port, count in one["ports"]),
+                )
+                for one in held["kinds"]
+            )
+            knows = tuple(str(one) for one in held["knows"])
+            told = bundle.arrays.get("kinds")
+            shown = ShownVectors(vectors=told["vectors"], codes=told["codes"]) if told else None
+        except FlowloreError as error:
+            raise damaged(bundle.name, "generator", error) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(bundle.name, "state", error) from error
+        return cls(
+            model=bundle.model,
+            generator=generator,
+            kinds=kinds,
+            knows=knows,
+            data=bundle.data,
+            metrics=bundle.metrics,
+            name=bundle.name,
+            shown=shown,
+        )
+
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(kind.label for kind in self.kinds))
@@ -281,50 +320,9 @@ def with_classifier(model: str) -> Any:
     return replace(settings, joint=JOINT)
 
 
-def is_generator(name_or_path: str | Path) -> bool:
-    """Whether a bundle makes flows up."""
-    return "generator" in load_bundle(find_bundle(name_or_path)).states
-
-
 def load_imitator(name_or_path: str | Path) -> Imitator:
     """A bundle that makes flows up, by its name or folder."""
-    from ..models.generators import GENERATORS
-
-    bundle = load_bundle(find_bundle(name_or_path))
-    if "generator" not in bundle.states:
-        raise BundleError(
-            f"bundle: `{bundle.name}` is no generator: it embeds flows, and makes none up",
-            hint="`flowlore imitate LABELLED -o BUNDLE` makes a generator",
-        )
-    try:
-        generator = GENERATORS.load(bundle.model).from_state(bundle.arrays["generator"], bundle.states["generator"])
-        held = bundle.states["kinds"]
-        kinds = tuple(
-            Kind(
-                label=str(one["label"]),
-                protocol=one["protocol"],
-                flows=int(one["flows"]),
-                ports=tuple((int(port), int(count)) for port, count in one["ports"]),
-            )
-            for one in held["kinds"]
-        )
-        knows = tuple(str(one) for one in held["knows"])
-        told = bundle.arrays.get("kinds")
-        shown = ShownVectors(vectors=told["vectors"], codes=told["codes"]) if told else None
-    except FlowloreError as error:
-        raise damaged(bundle.name, "generator", error) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(bundle.name, "state", error) from error
-    return Imitator(
-        model=bundle.model,
-        generator=generator,
-        kinds=kinds,
-        knows=knows,
-        data=bundle.data,
-        metrics=bundle.metrics,
-        name=bundle.name,
-        shown=shown,
-    )
+    return Imitator.from_bundle(load_bundle(find_bundle(name_or_path)))
 
 
 def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], rng: np.random.Generator) -> pa.Table:

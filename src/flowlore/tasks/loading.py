@@ -14,8 +14,8 @@ def load(name_or_path: str | Path) -> Any:
     """What is in a bundle, ready to answer.
 
     A `Predictor` where it learnt from flows (`embed`, `predict`), `Dynamics` where it learnt from rates (`embed`,
-    `forecast`, `oddness`, `sample`), a `FloodDetector` where it was taught attacks (`detect`), and a `RoleClassifier`
-    where it was taught what hosts are by their rates (`predict`).
+    `forecast`, `oddness`, `sample`), a `FloodDetector` where it was taught attacks (`detect`), a `RoleClassifier` where
+    it was taught what hosts are by their rates (`predict`), and an `Imitator` where it makes flows up (`generate`).
     """
     require_learning()
     bundle = load_bundle(find_bundle(name_or_path))
@@ -27,6 +27,10 @@ def load(name_or_path: str | Path) -> Any:
         from .roles.classifier import RoleClassifier
 
         return RoleClassifier.from_bundle(bundle)
+    if "generator" in bundle.states:
+        from .generation import Imitator
+
+        return Imitator.from_bundle(bundle)
     if bundle.model == "flowgen":
         from .dynamics import Dynamics
 

@@ -19,6 +19,7 @@ from flowlore.models.generators.settings import TransformerSettings
 from flowlore.models.training import TrainingSettings
 from flowlore.tasks.fidelity import coverage, fidelity, jensen_shannon, mmd, wasserstein
 from flowlore.tasks.generation import Imitator, imitate, load_imitator
+from flowlore.tasks.predictor import load as load_predictor
 
 SMALL = TransformerSettings(packets=12, width=32, layers=2, heads=2)
 QUICK = TrainingSettings(epochs=20, batch_rows=32, learning_rate=5e-3)
@@ -73,8 +74,9 @@ def test_a_generator_is_saved_and_read_back(learnt: Imitator, tmp_path: Path) ->
     left, right = (one.generate("dns", 20, np.random.default_rng(5)) for one in (learnt, again))
     assert left.equals(right)
     assert "It makes up flows of" in (path / "card.md").read_text()
+    assert isinstance(flowlore.load(path), Imitator)
     with pytest.raises(BundleError, match="makes flows up, and neither embeds nor names any"):
-        flowlore.load(path)
+        load_predictor(path)
 
 
 def test_a_capture_holds_the_flows(learnt: Imitator, tmp_path: Path) -> None:
