@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import ipaddress
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ..told_rows import told_rows
 from .signs import Signs
 
 FIELDS = ("victim", "from", "to", "kind")
@@ -40,14 +39,7 @@ def read_attacks(path: str | Path) -> list[Attack]:
 
     Times are ISO 8601 or nanoseconds since 1970. Episodes with several victims are an attack on each.
     """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"detect: the attacks in `{path}` cannot be read: {error}", hint="a .csv or .jsonl file"
-        ) from error
-    rows = _csv_rows(text, path) if file.suffix == ".csv" else _json_rows(text, path)
+    rows = told_rows(path, "detect", "attacks", FIELDS)
     found = [one for line, row in rows for one in _attacks_of(row, f"{path}:{line}")]
     if not found:
         raise InputError(f"detect: `{path}` names no attack", hint=f"a line for each, with {', '.join(FIELDS)}")
@@ -81,30 +73,6 @@ def steps_of(signs: Signs, attack: Attack) -> tuple[int, int, npt.NDArray[np.flo
     begins = signs.start_ns + signs.step_ns * np.arange(first, max(last, first), dtype=np.int64)
     covered = np.minimum(begins + signs.step_ns, attack.end_ns) - np.maximum(begins, attack.begin_ns)
     return int(first), int(max(last, first)), covered / signs.step_ns
-
-
-def _csv_rows(text: str, path: str | Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(text.splitlines())
-    missing = [name for name in FIELDS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(
-            f"detect: `{path}` has no column `{missing[0]}`", hint=f"its first line must name {', '.join(FIELDS)}"
-        )
-    for row in reader:
-        yield reader.line_num, row
-
-
-def _json_rows(text: str, path: str | Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"detect: line {number} of `{path}` is no JSON: {error}", hint="JSON lines") from error
-        if not isinstance(row, dict):
-            raise InputError(f"detect: line {number} of `{path}` is no JSON object", hint="JSON lines")
-        yield number, row
 
 
 def _attacks_of(row: Mapping[str, Any], place: str) -> Iterator[Attack]:
