@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import learning, options, rates
 
+if TYPE_CHECKING:
+    from .metering import Request
+
 
 def detect(
-    inputs: learning.Flowed,
+    inputs: options.Inputs = None,
     by: rates.By = "host",
     step: rates.Step = None,
     bundle: Annotated[
@@ -18,15 +21,36 @@ def detect(
         typer.Option("--bundle", metavar="BUNDLE", help="Ask this taught detector (`flowlore fit --task ddos`)."),
     ] = None,
     learn: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--learn",
             metavar="SHARE",
             min=0,
             max=0.95,
-            help="First part of the time, without attacks; 0, with a bundle: there is none.",
+            help="First part of the time, without attacks; 0, with a bundle: there is none. 0.5 unless set.",
         ),
-    ] = 0.5,
+    ] = None,
+    quiet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quiet",
+            metavar="IN",
+            help="Traffic without attacks, or its rates, which says what is usual. For a stream. May be repeated.",
+        ),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print alarms as they begin and end, in bounded memory, as live ones are.")
+    ] = False,
+    interface: Annotated[
+        str | None, typer.Option("--interface", "-i", metavar="IFACE", help="Watch the packets of this interface.")
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Watch NetFlow, IPFIX and sFlow sent to this address."),
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", metavar="SECONDS", min=0.0, help="Stop after this time (live only).")
+    ] = None,
     false_alarms: Annotated[
         float | None,
         typer.Option("--false-alarms", metavar="N", min=0.001, help="A day, over all hosts together; 1 unless set."),
@@ -42,16 +66,37 @@ def detect(
     flowlore detect exports/ --step 10s
     flowlore detect rates.parquet --false-alarms 0.2
     flowlore detect exports/ --bundle floods --learn 0
+    flowlore detect --listen :2055 --bundle floods
+    flowlore detect -i eth0 --quiet yesterday/ --json
     """
     from dataclasses import replace
 
     from ..errors import SettingError
     from ..tasks.ddos.alarms import detect as find
     from . import floods
+    from .metering import Request, check
     from .seriesinputs import read_rates
     from .text import print_json
 
     settings = options.resolved(config, set)
+    request = Request(
+        verb="detect", may_be_live=True, inputs=list(inputs or []), interface=interface, listen=listen,
+        duration_s=duration, where=where,
+    )  # fmt: skip
+    if stream or request.is_live or quiet:
+        from .watching import Wanted, watch_floods
+
+        if learn is not None:
+            raise SettingError(
+                "detect: `--learn` is a share of a whole record, and a stream has no end", hint="`--quiet`"
+            )
+        if bundle is None and not request.is_live:
+            bundle, request = _first_bundle(request)
+        wanted = Wanted(bundle=bundle, quiet=quiet or (), by=by, step=step, false_alarms=false_alarms)
+        watch_floods(request, settings, wanted, json=json)
+        return
+    check(request)
+    learn, inputs = 0.5 if learn is None else learn, request.inputs
     chosen = settings.detection
     if false_alarms is not None:
         chosen = replace(chosen, false_alarms_a_day=false_alarms)
@@ -83,6 +128,15 @@ def detect(
         )
         return
     _print(found, chosen.false_alarms_a_day)
+
+
+def _first_bundle(request: Request) -> tuple[str | None, Request]:
+    from dataclasses import replace
+
+    from .floods import split_bundle
+
+    bundle, inputs = split_bundle(request.inputs, None)
+    return bundle, replace(request, inputs=inputs)
 
 
 def _print(found: Any, allowed: float) -> None:

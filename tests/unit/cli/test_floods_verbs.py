@@ -51,6 +51,12 @@ def test_taught_from_a_pretrained_one_then_asked(town: Path, watch: Path, capsys
     assert found["alarms"] and all(0 <= alarm["probability"] <= 1 for alarm in found["alarms"])
     assert run(["detect", new, str(town / "rates.parquet"), "--learn", "0", "--false-alarms", "2000"]) == 0
     assert "probability" in capsys.readouterr().out
+    assert run(["detect", new, str(town / "flows.parquet"), "--stream", "--false-alarms", "2000", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1]["event"] == "stopped" and events[-1]["alarms"] == len(events) // 2 > 0
+    assert {one["learnt_kind"] for one in events[:-1]} <= {"syn-flood", "udp-flood"}
+    assert run(["detect", new, str(town / "flows.parquet"), "--stream", "--step", "1m"]) == 2
+    assert "was taught steps of 10s" in capsys.readouterr().err
     assert run(["predict", new, str(town / "flows.parquet")]) == 2
     assert "knows rates of hosts" in capsys.readouterr().err
     assert run(["forecast", str(town / "rates.parquet"), "--bundle", new, "--horizon", "2"]) == 2

@@ -187,6 +187,7 @@ def test_alarms_with_and_without_a_quiet_time(detector: FloodDetector) -> None:
 
 
 def test_step_by_step_says_what_all_at_once_does(detector: FloodDetector) -> None:
+    from flowlore.tasks.ddos.alerts import AlarmBook
     from flowlore.tasks.ddos.watch import FloodWatch
 
     flows, _ = attacked(seed=9, steps=170)
@@ -202,6 +203,13 @@ def test_step_by_step_says_what_all_at_once_does(detector: FloodDetector) -> Non
     assert max(apart) < 1e-3
     assert np.mean([row["kind"] == every[key]["kind"] for key, row in live.items()]) > 0.99
     assert len(parts) == 130 and watch.memory_bytes > 0
+    whole = detector.detect(rates, learn=0.0, false_alarms_a_day=2_000.0)
+    book = AlarmBook(FloodWatch(detector), lambda hosts: whole.threshold)
+    events = [*book.add(rates.table), *book.finish()]
+    ended = sorted((one.alarm for one in events if one.what == "ends"), key=lambda one: (one.begin_ns, one.host))
+    same = [replace(one, score=0.0, probability=None) for one in whole.alarms]
+    assert len(same) > 2 and [replace(one, score=0.0, probability=None) for one in ended] == same
+    assert [one.probability for one in ended] == pytest.approx([one.probability for one in whole.alarms], abs=1e-3)
     forgetful = FloodWatch(detector, most_bytes=0)
     assert forgetful.memory_bytes < watch.memory_bytes
     for part, other in zip(parts, forgetful.add(rates.table), strict=True):

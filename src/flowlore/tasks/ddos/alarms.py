@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 from ...errors import InputError
 from ...features.rates.rates import Rates
@@ -82,11 +83,9 @@ def detect(
     answers: Answers | None = None,
 ) -> Detection:
     """Alarms after the first `learn` of the time, which is taken to be quiet. `answers` may be those of a model."""
-    if not len(rates):
-        raise InputError("detect: there is no traffic of any host", hint="`flowlore inspect` shows what is in it")
-    everybody, needed = rates.largest(), (*FEATURES, *SHARES)
-    most = max(min(MOST_HOSTS, MOST_NUMBERS // (len(needed) * rates.steps)), 1)
-    names = everybody[:most] if answers is None else answers.names
+    needed = (*FEATURES, *SHARES)
+    busiest, hosts = watched(rates, len(needed)), len(pc.unique(rates.table["entity"]))
+    names = busiest if answers is None else answers.names
     start_ns, columns = rates.matrices(needed, names)
     received = columns["in_packets"]
     steps, step_ns = received.shape[1], rates.step_ns
@@ -124,11 +123,28 @@ def detect(
     return Detection(
         alarms=tuple(sorted(alarms, key=lambda alarm: (alarm.begin_ns, alarm.host))),
         threshold=threshold,
-        hosts=len(everybody),
+        hosts=hosts,
         examined_from_ns=start_ns + quiet_steps * step_ns,
         examined_days=(steps - quiet_steps) * step_s / 86_400,
-        notes=dict(rates.notes) | ({"hosts-not-watched": left} if (left := len(everybody) - len(names)) else {}),
+        notes=dict(rates.notes) | ({"hosts-not-watched": left} if (left := hosts - len(names)) else {}),
     )
+
+
+def quiet_threshold(rates: Rates, settings: DetectionSettings) -> float:
+    """The score that a quiet record exceeds as often as the settings allow."""
+    names = watched(rates, len(FEATURES))
+    _, columns = rates.matrices(FEATURES, names)
+    step_s = rates.step_ns / NS_PER_S
+    scores = usual_scores(np.stack([columns[name] for name in FEATURES]), step_s, settings)
+    busy = np.nan_to_num(columns["in_packets"]) >= settings.least_packets_per_s * step_s / BUSY
+    return threshold_for(scores, step_s, settings, counts=busy)
+
+
+def watched(rates: Rates, columns: int) -> tuple[str, ...]:
+    """The hosts that receive most, as many as memory holds so many columns of."""
+    if not len(rates):
+        raise InputError("detect: there is no traffic of any host", hint="`flowlore inspect` shows what is in it")
+    return rates.largest(most=max(min(MOST_HOSTS, MOST_NUMBERS // (columns * rates.steps)), 1))
 
 
 def kind_of(peak: Mapping[str, float]) -> str:
