@@ -41,16 +41,9 @@ def detect(
     stream: Annotated[
         bool, typer.Option("--stream", help="Print alarms as they begin and end, in bounded memory, as live ones are.")
     ] = False,
-    interface: Annotated[
-        str | None, typer.Option("--interface", "-i", metavar="IFACE", help="Watch the packets of this interface.")
-    ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option("--listen", metavar="HOST:PORT", help="Watch NetFlow, IPFIX and sFlow sent to this address."),
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--duration", metavar="SECONDS", min=0.0, help="Stop after this time (live only).")
-    ] = None,
+    interface: options.Interface = None,
+    listen: options.Listen = None,
+    duration: options.Duration = None,
     false_alarms: Annotated[
         float | None,
         typer.Option("--false-alarms", metavar="N", min=0.001, help="A day, over all hosts together; 1 unless set."),

@@ -16,18 +16,9 @@ def flows(
             "--output", "-o", metavar="OUT", help="A .parquet, .csv or .jsonl file, LAKE/ for a lake, - for JSON lines."
         ),
     ] = "",
-    interface: Annotated[
-        str | None, typer.Option("--interface", "-i", metavar="IFACE", help="Meter the packets of this interface.")
-    ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            "--listen", metavar="HOST:PORT", help="Collect NetFlow, IPFIX and sFlow sent to this UDP address."
-        ),
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--duration", metavar="SECONDS", min=0.0, help="Stop after this time (live only).")
-    ] = None,
+    interface: options.Interface = None,
+    listen: options.Listen = None,
+    duration: options.Duration = None,
     count: Annotated[
         int | None,
         typer.Option("--count", metavar="N", min=1, help="Stop after this many packets or datagrams (live only)."),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..features.augment.settings import AugmentSettings
     from ..flows.table import Flows
     from ..tasks.predictor import Predictor
+    from .metering import Request
 
 BundleName = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or folder of a bundle.")]
 Flowed = Annotated[
@@ -89,6 +90,14 @@ def read_flows(
 def batches_of(inputs: list[str], settings: PipelineConfig, where: str | None) -> Iterator[Any]:
     """Batches of flows in bounded memory."""
     with _scanning(inputs, settings, where) as scan:
+        yield from scan
+
+
+def batches_as_asked(request: Request, settings: PipelineConfig) -> Iterator[Any]:
+    """The same of files, an interface or a socket."""
+    from .metering import scanning
+
+    with scanning(request, settings) as scan:
         yield from scan
 
 

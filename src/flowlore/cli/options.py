@@ -37,6 +37,17 @@ Inputs = Annotated[
     ),
 ]
 
+Interface = Annotated[
+    str | None, typer.Option("--interface", "-i", metavar="IFACE", help="Meter the packets of this interface.")
+]
+Listen = Annotated[
+    str | None,
+    typer.Option("--listen", metavar="HOST:PORT", help="Collect NetFlow, IPFIX and sFlow sent to this UDP address."),
+]
+Duration = Annotated[
+    float | None, typer.Option("--duration", metavar="SECONDS", min=0.0, help="Stop after this time (live only).")
+]
+
 
 def resolved(config: Path | None, overrides: Sequence[str] | None) -> PipelineConfig:
     """Settings by precedence: defaults, then `--config`, then each `--set`."""

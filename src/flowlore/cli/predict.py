@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
 def predict(
     bundle: learning.BundleName,
-    flows: learning.Flowed,
+    flows: options.Inputs = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .jsonl file; else only a summary.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="A .parquet or .jsonl file, - for JSON lines; else only a summary."
+        ),
     ] = "",
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Also write what decided and the nearest labelled flows; 100 times as long."),
     ] = False,
+    interface: options.Interface = None,
+    listen: options.Listen = None,
+    duration: options.Duration = None,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -37,18 +43,26 @@ def predict(
 
     \b
     flowlore predict office-5shot capture.pcap -o answers.parquet
+    flowlore predict office-5shot --listen :2055 -o -
     """
     learning.require_extra()
     import contextlib
+    import sys
 
     from ..errors import OutputError
     from ..flows.write import open_writer
-    from .text import print_json, print_table, printable
+    from .metering import Request, check
+    from .text import print_json
 
     if explain and not output:
         raise OutputError(
             "predict: `--explain` has nowhere to write to", hint="`--output answers.parquet`, or `flowlore explain`"
         )
+    request = Request(
+        verb="predict", may_be_live=True, inputs=flows or [], interface=interface, listen=listen, duration_s=duration,
+        where=where,
+    )  # fmt: skip
+    check(request)
     settings = options.resolved(config, set)
     answers_to = _answers_to(bundle, settings, explain)
     named: Counter[str] = Counter()
@@ -59,7 +73,7 @@ def predict(
         writer = open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) if output else None
         if writer is not None:
             stack.enter_context(writer)
-        for answers, lacking in answers_to(learning.batches_of(flows, settings, where)):
+        for answers, lacking in answers_to(learning.batches_as_asked(request, settings)):
             masked = lacking if masked is None else masked & lacking
             labels, doubts = answers["label"].to_pylist(), answers["unknown"].to_pylist()
             has_doubts = has_doubts and answers["unknown"].null_count < max(len(answers), 1)
@@ -69,22 +83,31 @@ def predict(
             if writer is not None:
                 for part in answers.to_batches():
                     writer.write(part)
-    if json:
-        report = {
-            "flows": rows,
-            "labels": dict(named.most_common()),
-            "unknown": unknown.total() if has_doubts else None,
-        }
-        print_json(report | {"masked": sorted(masked or ()), "output": output or None})
-        return
-    learning.print_masked(sorted(masked or ()))
-    table = [
-        [label, f"{count:,}", f"{unknown[label]:,}" if has_doubts else "not told"]
-        for label, count in named.most_common()
+    report = {
+        "flows": rows,
+        "labels": dict(named.most_common()),
+        "unknown": unknown.total() if has_doubts else None,
+        "masked": sorted(masked or ()),
+        "output": output or None,
+    }
+    with contextlib.redirect_stdout(sys.stderr) if output == "-" else contextlib.nullcontext():
+        if json:
+            print_json(report)
+        else:
+            _print(report, unknown)
+
+
+def _print(report: dict[str, Any], unknown: Counter[str]) -> None:
+    from .text import print_table, printable
+
+    learning.print_masked(report["masked"])
+    rows = [
+        [label, f"{count:,}", "not told" if report["unknown"] is None else f"{unknown[label]:,}"]
+        for label, count in report["labels"].items()
     ]
-    print_table(["label", "flows", "of them like nothing known"], table, numbers=(1, 2))
-    if output:
-        print(f"{rows:,} answers → {printable(output)}")
+    print_table(["label", "flows", "of them like nothing known"], rows, numbers=(1, 2))
+    if report["output"]:
+        print(f"{report['flows']:,} answers → {printable(report['output'])}")
 
 
 def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Callable[[Iterator[Any]], "Answers"]:

@@ -44,16 +44,9 @@ def rates(
     ] = "",
     by: By = "host",
     step: Step = None,
-    interface: Annotated[
-        str | None, typer.Option("--interface", "-i", metavar="IFACE", help="Meter the packets of this interface.")
-    ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option("--listen", metavar="HOST:PORT", help="Collect NetFlow, IPFIX and sFlow sent to this address."),
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--duration", metavar="SECONDS", min=0.0, help="Stop after this time (live only).")
-    ] = None,
+    interface: options.Interface = None,
+    listen: options.Listen = None,
+    duration: options.Duration = None,
     time: Time = None,
     entity: Entity = None,
     value: Value = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import flowlore.models
+from exportsmade import free_port, netflow_v5, sending
 from flowlore.cli import run
 from flowlore.cli.demo import DEMO, DEMO_CAPTURE
 from flowlore.registry import Registry
@@ -68,6 +69,21 @@ def test_what_people_see(office: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "office" in printed and "taught" in printed
     assert run(["discover", str(new), str(DEMO_CAPTURE), "--every"]) == 0
     assert "of 198 flows asked" in capsys.readouterr().out
+
+
+def test_exports_are_named_as_they_come(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert teach(tmp_path / "taught", "--json") == 0
+    capsys.readouterr()
+    port = free_port()
+    with sending(port, netflow_v5(3)):
+        words = ["predict", str(tmp_path / "taught"), "--listen", f"127.0.0.1:{port}", "--duration", "1", "-o", "-"]
+        assert run([*words, "--json"]) == 0
+    told = capsys.readouterr()
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert len(rows) >= 3 and all(row["label"] and 0 <= row["confidence"] <= 1 for row in rows)
+    assert json.loads(told.err)["flows"] == len(rows)
+    assert run(["predict", str(tmp_path / "taught")]) == 2
+    assert "nothing to read was named" in capsys.readouterr().err
 
 
 def test_classes_that_are_left_out_are_named(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
