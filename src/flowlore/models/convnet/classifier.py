@@ -13,13 +13,12 @@ from torch import Tensor
 
 from ...errors import ModelError
 from ...features.augment.packets import PacketSeries
-from ...features.augment.policy import Augmenter
-from ...features.augment.samplers import draw_rows
 from ...features.augment.settings import AugmentSettings
 from ...features.words import size_words
 from ...settings import settings_from, settings_values
+from ..augmented import Codes, train_augmented
 from ..settings import TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport
 from .network import Network, initialise
 from .settings import ConvnetSettings
 
@@ -31,7 +30,6 @@ NS_PER_US = 1000.0
 DEFAULTS = ConvnetSettings()
 NO_AUGMENTATION = AugmentSettings()
 TRAINING = TrainingSettings(epochs=60, batch_rows=128, learning_rate=4e-3, weight_decay=0.05)
-Codes = npt.NDArray[np.int64]
 
 
 class ConvnetClassifier:
@@ -59,25 +57,11 @@ class ConvnetClassifier:
         """
         if len(series) != len(codes) or (len(codes) and not 0 <= codes.min() <= codes.max() < self.classes):
             raise ValueError(f"{len(series)} flows, {len(codes)} class numbers of {self.classes} classes")
-        augmenter = Augmenter(augmentation)
-        seed = int(rng.integers(2**62))
-        if augmentation.policy == "pre-augment":
-            series, rows = augmenter.enlarged(series, np.random.default_rng(seed), codes=codes)
-            codes = codes[rows]
-        self.network = self._empty_network()
-        initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        network, device = self.network.to(training.device), training.device
-        pool = (series, codes)
+        network = self._empty_network()
 
-        def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
-            draws = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator, device=device)))
-            chosen = rows.numpy()
-            if augmentation.class_weight:
-                chosen = draw_rows(codes, len(chosen), augmentation.class_weight, draws)
-            step, origin = augmenter.step(series.take(chosen), draws, codes=codes[chosen], pool=pool)
-            logits = network(*self._inputs(step, device))
-            truth = torch.from_numpy(codes[chosen][origin]).to(device)
-            return F.cross_entropy(logits.float(), truth, label_smoothing=self.settings.label_smoothing)
+        def begin(generator: torch.Generator) -> None:
+            initialise(network, generator)
+            self.network = network
 
         validate = None
         if validation is not None and len(validation[1]):
@@ -87,9 +71,20 @@ class ConvnetClassifier:
                 right: float = F.cross_entropy(self._logits(known), torch.from_numpy(truth)).item()
                 return right
 
-        report = train(network, loss, len(series), training, rng, validate=validate, place=place, progress=progress)
-        network.to("cpu").eval()
-        return report
+        return train_augmented(
+            network,
+            begin,
+            lambda step: network(*self._inputs(step, training.device)),
+            series,
+            codes,
+            rng,
+            augmentation=augmentation,
+            training=training,
+            label_smoothing=self.settings.label_smoothing,
+            validate=validate,
+            place=place,
+            progress=progress,
+        )
 
     def predict_proba(self, series: PacketSeries) -> npt.NDArray[np.float32]:
         """How likely each class is; a row sums to 1."""

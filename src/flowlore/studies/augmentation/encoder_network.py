@@ -8,25 +8,21 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...features.augment.packets import PacketSeries
-from ...features.augment.policy import Augmenter
-from ...features.augment.samplers import draw_rows
 from ...features.augment.settings import AugmentSettings
 from ...features.batch import FeatureBatch
+from ...models.augmented import Codes, train_augmented
 from ...models.autoencoder.inputs import network_inputs
 from ...models.autoencoder.network import Inputs, Network, fill_buffers, initialise
 from ...models.autoencoder.settings import WIDTHS, AutoencoderSettings
 from ...models.convnet import ConvnetClassifier, ConvnetSettings
 from ...models.settings import TrainingSettings
-from ...models.training import train
 
 ROWS_AT_ONCE = 4096
 NS_PER_US = 1000
 MOST_US = np.iinfo(np.int32).max
-Codes = npt.NDArray[np.int64]
 
 
 class EncoderClassifier:
@@ -46,29 +42,23 @@ class EncoderClassifier:
         training: TrainingSettings,
     ) -> Self:
         """A step has `batch_rows` flows before augmentation; an epoch sees as many flows as there are."""
-        augmenter = Augmenter(augmentation)
-        seed = int(rng.integers(2**62))
-        if augmentation.policy == "pre-augment":
-            series, rows = augmenter.enlarged(series, np.random.default_rng(seed), codes=codes)
-            codes = codes[rows]
-        initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        fill_buffers(self.network.encoder)
-        device, pool = training.device, (series, codes)
-        network = self.network.to(device)
-        smoothing = ConvnetSettings().label_smoothing
+        network = self.network
 
-        def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
-            draws = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator, device=device)))
-            chosen = rows.numpy()
-            if augmentation.class_weight:
-                chosen = draw_rows(codes, len(chosen), augmentation.class_weight, draws)
-            step, origin = augmenter.step(series.take(chosen), draws, codes=codes[chosen], pool=pool)
-            truth = torch.from_numpy(codes[chosen][origin]).to(device)
-            logits: Tensor = network(self._inputs(step, device))
-            return F.cross_entropy(logits.float(), truth, label_smoothing=smoothing)
+        def initialise_network(generator: torch.Generator) -> None:
+            initialise(network, generator)
+            fill_buffers(network.encoder)
 
-        train(network, loss, len(series), training, rng)
-        network.to("cpu").eval()
+        train_augmented(
+            network,
+            initialise_network,
+            lambda step: network(self._inputs(step, training.device)),
+            series,
+            codes,
+            rng,
+            augmentation=augmentation,
+            training=training,
+            label_smoothing=ConvnetSettings().label_smoothing,
+        )
         return self
 
     def predict_proba(self, series: PacketSeries) -> npt.NDArray[np.float32]:
