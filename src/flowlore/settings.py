@@ -242,7 +242,8 @@ def _problem(value: Any, type_: Any, item: Field[Any]) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         inside = (low is None or value >= low) and (high is None or value <= high)
         if not inside or value != value:
-            return f"is {_shown(value)}, but must be{_bounds(low, high) or ' a number'}"
+            wanted = " a number" if value != value else ""
+            return f"is {_shown(value)}, but must be{wanted}{_bounds(low, high)}"
     return None
 
 

@@ -80,7 +80,10 @@ def test_wrong_overrides_are_helped(override: str, hint: str) -> None:
     ("override", "words"),
     [
         ("meter.idle_timeout_s=0", "config: `meter.idle_timeout_s` is 0.0, but must be from 0.001 to 86,400"),
-        ("meter.idle_timeout_s=nan", "config: `meter.idle_timeout_s` is nan, but must be from 0.001 to 86,400"),
+        (
+            "meter.idle_timeout_s=nan",
+            "config: `meter.idle_timeout_s` is nan, but must be a number from 0.001 to 86,400",
+        ),
         ("meter.idle_timeout_s=fast", 'is "fast" (text), but must be a number from 0.001 to 86,400'),
         ("meter.max_packets=1.5", "is 1.5, but must be a whole number from 0 to 1,024"),
         ("meter.max_packets=true", "is true, but must be a whole number"),

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typer.exceptions import TyperException
@@ -73,9 +73,27 @@ def _wrong_usage(error: "TyperException") -> int:
         print(message, file=sys.stderr)
         return 2
     problem = error.format_message().rstrip(".") if hasattr(error, "format_message") else message
-    problem = problem[:1].lower() + problem[1:]
+    problem = _wrong_number(error) or problem[:1].lower() + problem[1:]
     print(f"{context.command_path}: {problem}\n\nhint: `{context.command_path} --help`", file=sys.stderr)
     return 2
+
+
+def _wrong_number(error: Any) -> str | None:
+    """A value that is no number, or out of its range, as settings say it; Typer leaves the words to pydantic."""
+    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    wanted = _WANTED.get(found[0]["type"]) if found else None
+    if wanted is None:
+        return None
+    option = max(error.param.opts, key=len)
+    return f"`{option}` is `{found[0]['input']}`, but must be {wanted.format(**found[0].get('ctx', {}))}"
+
+
+_WANTED = {
+    "float_parsing": "a number",
+    "int_parsing": "a whole number",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+}
 
 
 def _our_mistake(error: Exception) -> int:

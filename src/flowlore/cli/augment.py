@@ -1,5 +1,6 @@
 """`flowlore augment`."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -82,6 +83,11 @@ def augment(
         raise SettingError(
             f"augment: `--probability` is of a masked stack, and `--combine` is `{combine}`",
             hint="`--combine masked-stack`, or leave out `--probability`",
+        )
+    if not 0 <= magnitude < math.inf:
+        raise SettingError(
+            f"augment: `--magnitude` is {magnitude:g}, but must be a number from 0 to 1",
+            hint="0 changes nothing, and 1 as much as the transform can; 0.5 is usual",
         )
     asked = settings_from(
         AugmentSettings,

@@ -148,7 +148,7 @@ def teach(
     vectors, reference = shown.seen_by(made), lesson.embedding.take(lesson.split.train).seen_by(made)
     with _few_of_each_is_meant():
         guessed, asked, classes = out_of_fold(made, vectors, labels, reference=reference)
-        if augmentation is None:
+        if augmentation is None or not augmentation.transforms:
             made.fit(vectors, labels, reference)
         else:
             copies, of_copies = _copies(predictor, lesson.flows, episode.support, augmentation, rng)

@@ -95,7 +95,7 @@ def pretrain(
         batch = extract(one, features)
         shown.append(batch.take(train))
         validation += [batch.take(stop)] if len(stop) else []
-    if augmentation is not None:
+    if augmentation is not None and augmentation.transforms:
         shown = [_with_copies(one, augmentation, rng) for one in shown]
     wanted = {"training": training, "place": place, "progress": progress}
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None and name in known}

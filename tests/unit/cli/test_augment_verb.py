@@ -45,7 +45,9 @@ def test_only_copies_of_labelled_flows(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     words = ["augment", str(labelled), "-o", str(out), "--transform", "average", "--only-copies"]
     assert run(words) == 2
-    assert "class `telemetry` has 1 flow, but mixing needs at least 2" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "one flow of `telemetry`, `mail`, `software-update`, but mixing takes two of a class" in told
+    assert "label not in ('telemetry', 'mail', 'software-update')" in told
     assert run([*words, "--where", "label is null or label = 'names'", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["written"] == report["copied"] < report["flows"]
@@ -67,7 +69,15 @@ def test_a_gallery_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
         (["-o", "x.parquet", "--transform", "packet-los"], "did you mean `packet-loss`?"),
         (["-o", "x.parquet", "--transform", "wrap", "--magnitude", "1.5"], "must be from 0 to 1"),
         (["-o", "x.parquet", "--transform", "wrap", "--probability", "0.2"], "`--probability` is of a masked stack"),
+        (["-o", "x.parquet", "--transform", "wrap", "--magnitude", "abc"], "`--magnitude` is `abc`, but must be a num"),
+        (
+            ["-o", "x.parquet", "--transform", "wrap", "--magnitude", "nan"],
+            "`--magnitude` is nan, but must be a number",
+        ),
+        (["-o", "x.parquet", "--transform", "wrap", "--magnitude", "inf"], "but must be a number from 0 to 1"),
+        (["-o", "x.parquet", "--transform", "wrap", "--copies", "x"], "`--copies` is `x`, but must be a whole number"),
         (["-o", "x.parquet", "--transform", "wrap:2"], "must be from 0 to 1"),
+        (["-o", "x.parquet", "--transform", "wrap:nan"], "`wrap` is nan, but must be a number from 0 to 1"),
         (["-o", "x.parquet", "--transform", "cutmix"], "no flow has a label"),
         (["-o", "x.parquet", "--transform", "wrap", "--copies", "0"], "`copies` is 0, but must be from 1 to 1,000"),
         (["-o", "x.parquet", "--transform", "wrap", "--combine", "all"], "`combine` is `all`, but must be"),

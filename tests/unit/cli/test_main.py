@@ -71,6 +71,18 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture) -
     assert "\n\nhint: `flowlore" in said
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("x", "flowlore flows: `--count` is `x`, but must be a whole number\n"),
+        ("0", "flowlore flows: `--count` is `0`, but must be at least 1\n"),
+    ],
+)
+def test_a_wrong_number_is_told_in_our_words(given: str, said: str, capsys: pytest.CaptureFixture) -> None:
+    assert run(["flows", "--count", given]) == 2
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_a_wrong_verb_is_helped(capsys: pytest.CaptureFixture) -> None:
     run(["flos"])
     assert "Did you mean 'flows'?" in capsys.readouterr().err

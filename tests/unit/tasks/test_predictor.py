@@ -169,15 +169,16 @@ def test_copies_teach_but_do_not_calibrate_or_examine(pretrained: Predictor, off
 
     lesson = prepare(pretrained, office, by="time", rng=np.random.default_rng(1))
     made = {}
-    for copies in (0, 4):
-        asked = AugmentSettings(transforms=("packet-loss",), policy="pre-augment", copies=copies) if copies else None
+    settings = {0: None, 1: AugmentSettings(), 4: AugmentSettings(transforms=("packet-loss",), copies=4)}
+    for copies, asked in settings.items():
         rng = np.random.default_rng(2)
         made[copies], episode = teach(
             pretrained, lesson, shots=3, rng=rng, head="prototypes", drop_small_classes=True, augmentation=asked
         )
         assert len(made[copies].support.labels) == len(episode.support)
     assert made[0].calibration == made[4].calibration
-    plain, augmented = (one.head.state()[0] for one in made.values())
+    plain, same, augmented = (one.head.state()[0] for one in made.values())
+    assert all(np.array_equal(plain[name], same[name]) for name in plain), "without transforms there are no copies"
     assert any(not np.array_equal(plain[name], augmented[name]) for name in plain)
 
 

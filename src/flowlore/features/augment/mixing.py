@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -42,7 +43,7 @@ def draw_partners(
 ) -> npt.NDArray[np.int64]:
     """For each flow the row of a flow of the same class in `pool` (class numbers; the flows themselves if not given).
 
-    Among the flows themselves it is another one. A class without any other flow is an error that names it.
+    Among the flows themselves it is another one. Classes without any other flow are an error that names them all.
     """
     among_themselves = pool is None
     held = codes if pool is None else pool
@@ -51,13 +52,12 @@ def draw_partners(
     begin, end = np.searchsorted(sorted_codes, codes), np.searchsorted(sorted_codes, codes, side="right")
     others = end - begin - among_themselves
     if len(codes) and others.min() < 1:
-        alone = int(codes[others.argmin()])
-        name = names[alone] if alone < len(names) else f"number {alone}"
+        alone = np.unique(codes[others < 1]).tolist()
+        called = list(dict.fromkeys(names[one] if one < len(names) else f"number {one}" for one in alone))
+        few = "one flow" if among_themselves else "no other flow"
         raise TaskError(
-            f"augment: class `{name}` has {1 if among_themselves else 0} flow, but mixing needs at least "
-            f"{2 if among_themselves else 1}",
-            hint=f"leave the class out (`--where \"label is distinct from '{name}'\"`), or choose transforms other "
-            "than `average` and `cutmix`",
+            f"augment: there is {few} of {', '.join(f'`{name}`' for name in called)}, but mixing takes two of a class",
+            hint=f"leave them out (`{where_without(called)}`), or choose transforms other than `average` and `cutmix`",
         )
     drawn = begin + np.floor(rng.random(len(codes)) * others).astype(np.int64)
     if among_themselves:
@@ -65,6 +65,12 @@ def draw_partners(
         own[order] = np.arange(len(codes))
         drawn += drawn >= own
     return order[drawn].astype(np.int64, copy=False)
+
+
+def where_without(labels: Sequence[str]) -> str:
+    """The option of the command line that leaves these classes out, and keeps flows without a label."""
+    quoted = ", ".join("'" + label.replace("'", "''") + "'" for label in labels)
+    return f'--where "label is null or label not in ({quoted})"'
 
 
 CUTMIX = Transform(

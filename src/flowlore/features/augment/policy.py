@@ -16,7 +16,10 @@ Rows = npt.NDArray[np.int64]
 
 
 class Augmenter:
-    """Whatever it is given, it is given as training flows: it has no way to see others."""
+    """Whatever it is given, it is given as training flows: it has no way to see others.
+
+    Settings without transforms are no augmentation: training loops then go on with the flows as they are.
+    """
 
     def __init__(self, settings: AugmentSettings) -> None:
         self.settings = settings

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...errors import TaskError
+from ...errors import SettingError, TaskError
 from ...flows.arrays import plain_array, repeated_word
 from ...flows.ids import fixed_binary
 from .mixing import draw_partners
@@ -53,8 +53,14 @@ def augment_table(
     """The flows, then `copies` changed copies of each that has packets, in batches.
 
     Copies keep capture, start and label, so that splits by capture or time leave them on the side of their original;
-    they get ids of their own, and `source` says `augment`.
+    they get ids of their own, and `source` says `augment`. An augmenter without transforms is refused: its copies would
+    be as their originals.
     """
+    if not augmenter.transforms:
+        raise SettingError(
+            "augment: no transform was named, so that every copy would be as its original",
+            hint='for example `AugmentSettings(transforms=("packet-loss",))`',
+        )
     table = table.combine_chunks()
     lengths = _lengths(table)
     longest = int(lengths.max(initial=0))

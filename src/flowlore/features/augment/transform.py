@@ -48,10 +48,11 @@ class Transform:
         """The magnitude itself, the usual one for None, or an error that names the range."""
         if magnitude is None:
             return self.usual
-        if not (math.isfinite(magnitude) and self.lowest <= magnitude <= self.highest):
+        if not self.lowest <= magnitude <= self.highest:  # NaN is not, either
+            wanted = "" if math.isfinite(magnitude) else "a number "
             raise SettingError(
-                f"augment: the magnitude of `{self.name}` is {magnitude:g}, but must be from {self.lowest:g} to "
-                f"{self.highest:g}",
+                f"augment: the magnitude of `{self.name}` is {magnitude:g}, but must be {wanted}from {self.lowest:g} "
+                f"to {self.highest:g}",
                 hint=f"at {self.highest:g}: {self.meaning}; {self.usual:g} is usual",
             )
         return float(magnitude)

@@ -7,7 +7,7 @@ import pytest
 
 import flowlore
 from flowlore.cli.demo import DEMO_CAPTURE
-from flowlore.errors import TaskError
+from flowlore.errors import SettingError, TaskError
 from flowlore.features.augment import AUGMENTATIONS
 from flowlore.features.augment.policy import Augmenter
 from flowlore.features.augment.settings import AugmentSettings
@@ -124,8 +124,13 @@ def test_requests_that_change_nothing_are_mistakes(office: pa.Table) -> None:
     alone = office.set_column(
         office.column_names.index("label"), "label", pa.array(["odd", *["web"] * (len(office) - 1)])
     )
-    with pytest.raises(TaskError, match="class `odd` has 1 flow, but mixing needs at least 2"):
+    with pytest.raises(TaskError, match="one flow of `odd`, but mixing takes two"):
         augmented(alone, "average")
+
+
+def test_copies_that_nothing_changes_are_refused(office: pa.Table) -> None:
+    with pytest.raises(SettingError, match="no transform was named"):
+        augmented(office)
 
 
 def test_an_empty_table_stays_empty() -> None:

@@ -90,10 +90,11 @@ def test_partners_are_others_of_the_class() -> None:
     assert from_pool[1] == 0 and from_pool[0] in (1, 2)
 
 
-def test_a_class_with_one_flow_is_named() -> None:
-    with pytest.raises(TaskError, match="class `dns` has 1 flow, but mixing needs at least 2"):
-        draw_partners(np.array([0, 0, 1]), np.random.default_rng(0), names=("web", "dns"))
-    with pytest.raises(TaskError, match="class `number 2` has 0 flow"):
+def test_all_classes_with_one_flow_are_named() -> None:
+    with pytest.raises(TaskError, match="one flow of `dns`, `o'clock`, but mixing takes two") as caught:
+        draw_partners(np.array([2, 0, 0, 1]), np.random.default_rng(0), names=("web", "dns", "o'clock"))
+    assert "label not in ('dns', 'o''clock')" in str(caught.value.hint)
+    with pytest.raises(TaskError, match="there is no other flow of `number 2`"):
         draw_partners(np.array([2]), np.random.default_rng(0), np.array([0, 1]))
 
 
