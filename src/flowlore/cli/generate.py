@@ -1,17 +1,15 @@
 """`flowlore imitate` and `flowlore generate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-from . import learning, options
+from . import learning, options, training
 
-if TYPE_CHECKING:
-    from ..tasks.thin_places import Where
-
-CAPTURES = (".pcap",)
+AS_LEARNT = "as-learnt"
 MOSTLY_SEEN = 0.5
+PATHS, TOP = 1, 20  # of rates, where nothing else is said
 
 
 def imitate(
@@ -47,6 +45,8 @@ def imitate(
             help="Times that every flow is seen; more often where flows are few, up to 200 steps.",
         ),
     ] = None,
+    log: training.Log = None,
+    progress: training.ShowProgress = None,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -64,20 +64,32 @@ def imitate(
     learning.require_extra()
     import numpy as np
 
+    from ..models.generators import GENERATORS
     from ..tasks.generation import imitate as learn
     from ..tasks.generation import with_classifier
+    from .fit import refuse_output
     from .text import print_json, printable
 
+    # What is asked for is looked at before the work, not after it.
+    GENERATORS.load(model)
+    settings = with_classifier(model) if joint else None
+    augmentation = learning.augmentation(augment, copies)
+    if not overwrite:
+        refuse_output(output)
     flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
-    made = learn(
-        model,
-        flows,
-        rng=np.random.default_rng(seed),
-        settings=with_classifier(model) if joint else None,
-        epochs=epochs,
-        augmentation=learning.augmentation(augment, copies),
-        vectors=None if encoder is None else _vectors(encoder, flows),
-    )
+    vectors = None if encoder is None else _vectors(encoder, flows)
+    shown = False if json and progress is None else progress
+    with training.watching(shown, log) as watch:
+        made = learn(
+            model,
+            flows,
+            rng=np.random.default_rng(seed),
+            settings=settings,
+            epochs=epochs,
+            augmentation=augmentation,
+            vectors=vectors,
+            progress=watch,
+        )
     made.save(output, overwrite=overwrite)
     if json:
         print_json({"bundle": str(output), "model": model, "labels": list(made.labels), **made.data})
@@ -105,7 +117,7 @@ def generate(
             metavar="PLACE",
             help="as-learnt; or more where classes are thin, or near a boundary to others (thin, boundary).",
         ),
-    ] = "as-learnt",
+    ] = AS_LEARNT,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,11 +141,13 @@ def generate(
         ),
     ] = None,
     paths: Annotated[
-        int, typer.Option("--paths", metavar="N", min=1, help="With a bundle of rates: how many ways to go on.")
-    ] = 1,
+        int | None,
+        typer.Option("--paths", metavar="N", min=1, help="With a bundle of rates: how many ways to go on (1)."),
+    ] = None,
     top: Annotated[
-        int, typer.Option("--top", metavar="N", min=1, help="With a bundle of rates: of the busiest hosts.")
-    ] = 20,
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="With a bundle of rates: of so many busiest hosts (20)."),
+    ] = None,
     seed: learning.Seed = 0,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -149,16 +163,20 @@ def generate(
     flowlore generate dynamics --after rates.parquet -n 60 --paths 10 -o made.parquet
     """
     learning.require_extra()
+    from ..tasks.generation import MAKER, load_imitator
+    from .generating import CAPTURES, check_flows, check_rates
     from .roles import asks_rates
 
-    if asks_rates(bundle):
+    if asks_rates(bundle, maker=MAKER):
         from .likely_rates import generate_rates
         from .text import print_json as print_as_json
         from .text import printable
 
+        of_flows = {"--class": label, "--place": place != AS_LEARNT, "--against": against, "--learnt-from": learnt_from}
+        check_rates(bundle, output, steps=count, after=after or (), of_flows=of_flows, overwrite=overwrite)
         found = generate_rates(
-            bundle, output, after or (), options.resolved(config, set), steps=count, paths=paths, top=top, seed=seed,
-            overwrite=overwrite,
+            bundle, output, after or (), options.resolved(config, set), steps=count, paths=paths or PATHS,
+            top=top or TOP, seed=seed, overwrite=overwrite,
         )  # fmt: skip
         if json:
             print_as_json(found)
@@ -169,15 +187,23 @@ def generate(
         return
     import numpy as np
 
-    from ..errors import OutputError
     from ..flows.table import Flows
     from ..flows.write import open_writer
-    from ..tasks.generation import load_imitator
+    from ..tasks.thin_places import checked_place
 
-    if output.endswith(".pcapng"):
-        raise OutputError(f"output: `{output}` would be a pcapng file, which is not written", hint="`-o NAME.pcap`")
-    imitator = load_imitator(bundle)
-    asked_at = cast("Where", place)
+    check_flows(
+        bundle,
+        output,
+        count=count,
+        place=place,
+        against=against or (),
+        learnt_from=learnt_from or (),
+        of_rates={"--after": after, "--paths": paths, "--top": top},
+        overwrite=overwrite,
+    )
+    imitator, asked_at = load_imitator(bundle), checked_place(place)
+    settings = options.resolved(config, set)
+    real, seen = (learning.read_flows(one, settings) if one else None for one in (against, learnt_from))
     rng = np.random.default_rng(seed)
     report: dict[str, Any] = {"class": label, "output": output}
     if output.endswith(CAPTURES):
@@ -189,12 +215,9 @@ def generate(
             for batch in table.to_batches():
                 writer.write(batch)
         report["flows"] = writer.rows
-    if against:
+    if real is not None:
         from ..tasks.fidelity import fidelity
 
-        settings = options.resolved(config, set)
-        real = learning.read_flows(against, settings)
-        seen = learning.read_flows(learnt_from, settings) if learnt_from else None
         made = Flows(imitator.generate(None, max(len(real), 1), rng))
         report["fidelity"] = fidelity(made, real, seen, rng=rng)
     _print(report, json)

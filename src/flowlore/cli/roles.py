@@ -71,12 +71,12 @@ def print_roles(report: dict[str, Any]) -> None:
     print(f"bundle → {printable(report['bundle'])}")
 
 
-def asks_rates(bundle: str) -> bool:
-    """Whether it is a bundle of rates, and not of flows."""
-    from ..tasks.bundle import load_bundle
+def asks_rates(bundle: str, *, maker: str = "pretrain autoencoder FLOWS") -> bool:
+    """Whether it is a bundle of rates, and not of flows, as its manifest says: the rest is not read for that."""
+    from ..tasks.bundle import read_manifest
     from ..tasks.bundle_shelf import find_bundle
 
-    return load_bundle(find_bundle(bundle)).needs == ("rates.values",)
+    return bool(read_manifest(find_bundle(bundle, maker=maker))["needs"] == ["rates.values"])
 
 
 def hosts_by_rates(

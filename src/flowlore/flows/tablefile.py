@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ..errors import OutputError
 from .place import FileInTheMaking, output_errors
-from .write import COMPRESSIONS, SUFFIXES
+from .write import COMPRESSIONS, SUFFIXES, form_of
 
 
 class TableFile:
@@ -86,11 +86,7 @@ def _place(path: str, overwrite: bool) -> Any:
 def _form(path: str) -> tuple[str, str | None]:
     if path == "-":
         return ".jsonl", None
-    name, compression = path, None
-    for suffix, method in COMPRESSIONS.items():
-        if path.endswith(suffix):
-            name, compression = path.removesuffix(suffix), method
-    form = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), None)
+    form, compression = form_of(path)
     if form is None or (form == ".parquet" and compression):
         raise OutputError(
             f"output: what to write is not known from the name `{path}`",

@@ -73,14 +73,16 @@ def open_writer(
     overwrite: bool = False,
     metadata: Mapping[str, str] | None = None,
     background: bool = False,
+    also: tuple[str, ...] = (),
 ) -> FlowWriter:
     """A writer for `.parquet`, `.csv`, `.jsonl` or `.ndjson` (the text forms also with `.gz` or `.zst`), `-` for JSON
     lines on standard output, and a lake for an existing folder or a name that ends with `/`.
 
     `metadata` (the resolved config, its hash) is kept in Parquet beside the versions. With `background` the writing
-    runs in a thread beside the caller, at most two batches behind.
+    runs in a thread beside the caller, at most two batches behind. `also` are endings that the caller writes by itself,
+    which the message about an unknown one names too.
     """
-    writer = _open(str(path), overwrite, metadata or {})
+    writer = _open(str(path), overwrite, metadata or {}, also)
     return BackgroundWriter(writer) if background else writer
 
 
@@ -148,16 +150,21 @@ def _refuse_other_folder(path: str) -> None:
         )
 
 
-def _open(path: str, overwrite: bool, metadata: Mapping[str, str]) -> FlowWriter:
-    if path == "-":
-        from .lines import LinesWriter, StandardOutput
-
-        return LinesWriter(StandardOutput(), "jsonl")
+def form_of(path: str) -> tuple[str | None, str | None]:
+    """The ending that says what to write, and how it is compressed; None where there is no such ending."""
     name, compression = path, None
     for suffix, method in COMPRESSIONS.items():
         if path.endswith(suffix):
             name, compression = path.removesuffix(suffix), method
-    form = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), None)
+    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), None), compression
+
+
+def _open(path: str, overwrite: bool, metadata: Mapping[str, str], also: tuple[str, ...]) -> FlowWriter:
+    if path == "-":
+        from .lines import LinesWriter, StandardOutput
+
+        return LinesWriter(StandardOutput(), "jsonl")
+    form, compression = form_of(path)
     if form is None and not path.endswith("/") and Path(path).is_dir():
         _refuse_other_folder(path)
         path += "/"
@@ -167,8 +174,8 @@ def _open(path: str, overwrite: bool, metadata: Mapping[str, str]) -> FlowWriter
         return LakeWriter(Lake(path), metadata)
     if form is None or (form == ".parquet" and compression):
         raise OutputError(
-            f"output: what to write is not known from the name `{path}` (known: {', '.join(SUFFIXES)}, text also with "
-            f"{' or '.join(COMPRESSIONS)})",
+            f"output: what to write is not known from the name `{path}` (known: {', '.join((*SUFFIXES, *also))}, text "
+            f"also with {' or '.join(COMPRESSIONS)})",
             hint=f"end the name with `/` to write a lake: `{path}/`"
             if form is None
             else "Parquet is compressed inside",

@@ -32,7 +32,7 @@ FILES = (WEIGHTS, VOCABULARY, CARD)
 MOST_MANIFEST_BYTES = 16 << 20
 CONFIG_HASH_LETTERS = 12
 Arrays = dict[str, npt.NDArray[Any]]
-_REMAKE = "make it again with `flowlore pretrain` or `flowlore fit`, or take a fresh copy"
+_REMAKE = "make it again as it was made (`flowlore pretrain`, `fit` or `imitate`), or take a fresh copy"
 
 
 @dataclass(frozen=True, kw_only=True)

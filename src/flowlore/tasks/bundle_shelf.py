@@ -19,8 +19,11 @@ def bundle_folders() -> list[Path]:
     return [cache / "bundles", PACKAGED]
 
 
-def find_bundle(name_or_path: str | Path) -> Path:
-    """The folder of a bundle: a path that is there, or a name among the known ones."""
+def find_bundle(name_or_path: str | Path, *, maker: str = "pretrain autoencoder FLOWS") -> Path:
+    """The folder of a bundle: a path that is there, or a name among the known ones.
+
+    `maker` is the verb that makes what is looked for, which the error names where nothing has such a name.
+    """
     path = Path(name_or_path)
     if path.exists():
         return path
@@ -33,7 +36,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     listed = f" (known: {', '.join(known)})" if known else ""
     raise BundleError(
         f"bundle: there is no folder and no bundle called `{name}`{listed}",
-        hint=nearest_name_hint(name, known) or "`flowlore pretrain autoencoder FLOWS -o BUNDLE` makes one",
+        hint=nearest_name_hint(name, known) or f"`flowlore {maker} -o BUNDLE` makes one",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from .classify.episodes import labelled
 from .predictor import keys
 from .pretraining import data_card
 from .raw import numbers, starts_ns, texts
-from .thin_places import ShownVectors, Where
+from .thin_places import ShownVectors, Where, checked_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from ..features.augment.settings import AugmentSettings
     from ..models.generators.generator import Generator
     from ..models.settings import TrainingSettings
+    from ..models.training import Progress
 
 FEWEST_OF_A_CLASS = 2
 ENOUGH_TO_VALIDATE = 500
 PORTS_KEPT = 32
 JOINT = 1.0  # as much as being told from what is real
 SOURCE = "generate"
+MAKER = "imitate LABELLED"
 PSEUDONYM = "made-up"
 BEGIN_NS = 978_307_200 * 10**9  # 2001-01-01: nobody takes it for a day on which these flows were seen
 BETWEEN_FLOWS_NS = 10_000_000
@@ -121,8 +123,7 @@ class Imitator:
         `where` needs a generator that was told vectors of flows: more come where classes are thin, or near others.
         `over` names the protocols that may come, all unless given.
         """
-        if flows < 1:
-            raise TaskError(f"generate: {flows} flows were asked for", hint="`-n 100`")
+        flows, where = checked_count(flows), checked_place(where)
         self._check(label)
         if self.shown is None and where != "as-learnt":
             raise TaskError(
@@ -239,6 +240,7 @@ def imitate(
     training: TrainingSettings | None = None,
     epochs: int | None = None,
     augmentation: AugmentSettings | None = None,
+    progress: Callable[[Progress], None] | None = None,
     vectors: npt.NDArray[np.floating[Any]] | None = None,
 ) -> Imitator:
     """A generator of these labelled flows, and of no others: what a classifier may not see, it may not see either.
@@ -246,6 +248,7 @@ def imitate(
     The latest tenth of many flows says when to stop. `epochs` are instead of those of the training's settings. With
     `augmentation` it also learns from changed copies. `vectors` are those of an encoder, a row for each flow: then it
     is told which flow of a class is meant, keeps the vectors, and may be asked for what is thin or near a boundary.
+    `progress` is called after each step.
     """
     from ..features.augment.tables import series_of_table
     from ..models.generators import GENERATORS
@@ -293,6 +296,7 @@ def imitate(
         rng,
         training=training,
         validation=(series.take(held_out), codes[held_out]) if len(held_out) else None,
+        progress=progress,
         **told,
     )
     from ..features.settings import FeatureSettings
@@ -310,6 +314,15 @@ def imitate(
     )
 
 
+def checked_count(flows: Any) -> int:
+    """How many flows, as a plain number; NumPy's whole numbers are taken, anything else but a whole one is an error."""
+    if isinstance(flows, bool) or not isinstance(flows, int | np.integer):
+        raise TaskError(f"generate: the number of flows is {flows!r}, but must be a whole number", hint="`100`")
+    if flows < 1:
+        raise TaskError(f"generate: {flows} flows were asked for, but at least 1 can be made up", hint="`-n 100`")
+    return int(flows)
+
+
 def with_classifier(model: str) -> Any:
     """The usual settings of a generator that learns together with a classifier."""
     from ..models.generators import GENERATORS
@@ -322,7 +335,7 @@ def with_classifier(model: str) -> Any:
 
 def load_imitator(name_or_path: str | Path) -> Imitator:
     """A bundle that makes flows up, by its name or folder."""
-    return Imitator.from_bundle(load_bundle(find_bundle(name_or_path)))
+    return Imitator.from_bundle(load_bundle(find_bundle(name_or_path, maker=MAKER)))
 
 
 def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], rng: np.random.Generator) -> pa.Table:
@@ -381,15 +394,16 @@ def _arrays(shown: ShownVectors) -> dict[str, npt.NDArray[Any]]:
 
 def _kinds(labels: npt.NDArray[Any], ends: npt.NDArray[np.float64]) -> tuple[tuple[Kind, ...], npt.NDArray[np.int64]]:
     """Every pair of label and protocol with the ports of its servers, and which pair each flow is."""
+    from ..features.augment.mixing import where_without
+
     names, counts = np.unique(labels, return_counts=True)
     small = names[counts < FEWEST_OF_A_CLASS]
     if len(small):
         said = ", ".join(f"`{name}`" for name in small)
-        quoted = ", ".join("'" + str(name).replace("'", "''") + "'" for name in small)
         raise TaskError(
             f"generate: there is one flow of {said}, but a generator learns from at least {FEWEST_OF_A_CLASS} of each "
             "class",
-            hint=f'leave them out (`--where "label is null or label not in ({quoted})"`), or label more',
+            hint=f"leave them out (`{where_without(small.tolist())}`), or label more",
         )
     protocols = np.where(np.isnan(ends[:, 0]), -1, ends[:, 0]).astype(np.int64)
     pairs = np.stack([np.searchsorted(names, labels), protocols], 1)

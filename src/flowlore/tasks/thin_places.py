@@ -7,7 +7,7 @@ flow and one of its nearest of the same class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,7 @@ class ShownVectors:
 
         Classes keep their shares; `classes` says which are wanted.
         """
-        if where not in WHERE:
-            raise TaskError(f"generate: `{where}` is no place to ask for", hint=f"choose from {', '.join(WHERE)}")
+        where = checked_place(where)
         rows = np.flatnonzero(classes[self.codes])
         wanted = weights(self.vectors, self.codes, where)[rows]
         totals = np.bincount(self.codes[rows], weights=wanted, minlength=len(classes))
@@ -55,6 +54,12 @@ class ShownVectors:
         part = rng.random((flows, 1)).astype(np.float32) * 0.5
         between = (1 - part) * self.vectors[drawn] + part * self.vectors[partner]
         return between.astype(np.float32), self.codes[drawn]
+
+
+def checked_place(where: str) -> Where:
+    if where not in WHERE:
+        raise TaskError(f"generate: `{where}` is no place to ask for", hint=f"choose from {', '.join(WHERE)}")
+    return cast(Where, where)
 
 
 def weights(vectors: Floats, codes: Codes, where: Where) -> npt.NDArray[np.float64]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -70,18 +71,79 @@ def test_how_faithful(generator: Path, labelled: Path, tmp_path: Path, capsys: p
     assert "Jensen-Shannon" in printed and "discriminator auc" in printed and "copied" not in printed
 
 
+def test_what_words_alone_tell_is_told_before_the_bundle_is_loaded(
+    generator: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("flowlore.tasks.generation.load_imitator", lambda bundle: pytest.fail("the bundle was loaded"))
+    out, there = str(tmp_path / "made.parquet"), ["--learnt-from", str(labelled)]
+    cases = [
+        (["-n", "0", "-o", out], "0 flows were asked for"),
+        (
+            ["--place", "thick", "-o", out],
+            "`thick` is no place to ask for\n\nhint: choose from as-learnt, thin, boundary",
+        ),
+        (["-o", str(tmp_path / "made.xlsx")], "(known: .parquet, .csv, .jsonl, .ndjson, .pcap, text also"),
+        (["-o", str(tmp_path / "made.pcapng")], "-o NAME.pcap"),
+        (["-o", str(labelled)], "is already there and is not overwritten unasked"),
+        (["-o", str(tmp_path / "no" / "made.pcap")], "its folder does not exist"),
+        (["-o", out, *there], "`--learnt-from` is a part of the report on how faithful flows are"),
+        (["-o", out, "--against", str(tmp_path / "later.parquet")], "later.parquet` does not exist"),
+        (["-o", out, "--against", str(labelled), "--learnt-from", "nowhere"], "`nowhere` does not exist"),
+        (["-o", out, "--paths", "3"], "`--paths` is for bundles of rates, and"),
+        (["-o", out, "--top", "1"], "`--top` is for bundles of rates, and"),
+        (["-o", out, "--after", str(labelled)], "`--after` is for bundles of rates, and"),
+    ]
+    for words, said in cases:
+        assert run(["generate", str(generator), *words]) == 2, words
+        assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_makes_generators_is_told_where_there_is_none(
+    generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["-o", str(tmp_path / "made.parquet")]
+    assert run(["generate", str(tmp_path / "none"), *words]) == 2
+    assert "`flowlore imitate LABELLED -o BUNDLE` makes one" in capsys.readouterr().err
+    shutil.copytree(generator, tmp_path / "damaged")
+    (tmp_path / "damaged" / "weights.safetensors").write_bytes(b"")
+    assert run(["generate", str(tmp_path / "damaged"), *words]) == 2
+    assert "(`flowlore pretrain`, `fit` or `imitate`)" in capsys.readouterr().err
+
+
+def test_the_training_of_a_generator_is_shown(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    small = WganSettings(packets=8, width=8, blocks=1, noise=8)
+    monkeypatch.setattr(WganGenerator.__init__, "__defaults__", (small,))
+    usual = replace(WganGenerator.usual_training, least_steps=1)
+    monkeypatch.setattr(WganGenerator, "usual_training", usual)
+    words = ["imitate", str(labelled), "--where", OFTEN, "--generator", "wgan", "--epochs", "2"]
+    log = tmp_path / "steps.jsonl"
+    assert run([*words, "-o", str(tmp_path / "a"), "--progress", "--log", str(log)]) == 0
+    assert "epoch 2, step 2 of 2 (100 %), loss" in capsys.readouterr().err
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1, 2]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert run([*words, "-o", str(tmp_path / "b"), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "step" not in told.err and json.loads(told.out)["steps"] == 2
+    assert run([*words, "-o", str(tmp_path / "c")]) == 0
+    assert "\r\x1b[2Kepoch 2, step 2 of 2" in capsys.readouterr().err
+    monkeypatch.setattr("flowlore.cli.learning.read_flows", lambda *_, **__: pytest.fail("flows were read"))
+    assert run([*words, "-o", str(tmp_path / "c")]) == 2
+    assert "is already there" in capsys.readouterr().err
+
+
 def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = str(tmp_path / "made.pcap")
     cases = [
         (["generate", str(generator), "--class", "nams", "-o", out], "did you mean `names`?"),
-        (["generate", str(generator), "-n", "0", "-o", out], "0 flows were asked for"),
         (
             ["generate", str(generator), "--place", "thin", "-o", out],
             "knows no latent space, so it has no `thin` places",
         ),
         (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "wrap:2"], "must be from 0 to 1"),
         (["imitate", str(labelled), "-o", out, "--where", OFTEN, "--augment", "warp"], "did you mean `wrap`?"),
-        (["generate", str(generator), "-o", f"{out}ng"], "-o NAME.pcap"),
         (["imitate", str(labelled), "-o", str(tmp_path / "g")], "`telemetry`, but a generator learns from at least 2"),
         (["imitate", str(DEMO_CAPTURE), "-o", str(tmp_path / "g")], "no flow has a label"),
         (["imitate", str(labelled), "-o", str(tmp_path / "g"), "--generator", "gan"], "no generator is called `gan`"),

@@ -73,6 +73,16 @@ def test_rates_that_may_follow(town: Path, capsys: pytest.CaptureFixture) -> Non
     capsys.readouterr()
     assert run(words) == 2
     assert "--after rates.parquet" in capsys.readouterr().err
+    for more, said in (
+        (["-n", "0"], "0 steps were asked for"),
+        (["--class", "web"], "`--class` is for generators of flows, and"),
+        (["--place", "thin"], "`--place` is for generators of flows, and"),
+        (["--after", str(town / "nothing.parquet")], "nothing.parquet` does not exist"),
+        (["-o", str(town / "hosts.csv"), "--after", str(town / "rates.parquet")], "is already there"),
+        (["-o", str(town / "made.pcap"), "--after", str(town / "rates.parquet")], "what to write is not known"),
+    ):
+        assert run([*words, *more]) == 2
+        assert said in capsys.readouterr().err
     assert run([*words, "--after", str(town / "rates.parquet")]) == 0
     assert "5 hosts, 3 paths of 12 steps" in capsys.readouterr().out
     made, given = pq.read_table(out), pq.read_table(town / "rates.parquet")

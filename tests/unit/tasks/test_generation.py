@@ -1,5 +1,6 @@
 """From labelled flows to a generator, to made-up flows, and how faithful they are."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,8 +105,15 @@ def test_what_cannot_be_made_is_told(learnt: Imitator) -> None:
     with pytest.raises(TaskError, match=r"knows no class `dn` \(known: .*`dns`") as caught:
         learnt.generate("dn", 5, rng)
     assert caught.value.hint == "did you mean `dns`?"
-    with pytest.raises(TaskError, match="0 flows were asked for"):
-        learnt.generate("dns", 0, rng)
+    for wrong, said in ((0, "0 flows were asked for"), (np.int64(-3), "-3 flows were asked for")):
+        with pytest.raises(TaskError, match=said):
+            learnt.generate("dns", wrong, rng)
+    for odd in (2.5, True, np.True_, "5", None):
+        with pytest.raises(TaskError, match=re.escape(f"is {odd!r}, but must be a whole number")):
+            learnt.generate("dns", odd, rng)  # type: ignore[arg-type]  # what is refused
+    with pytest.raises(TaskError, match="`thick` is no place to ask for"):
+        learnt.generate("dns", 5, rng, where="thick")  # type: ignore[arg-type]  # what is refused
+    assert len(learnt.generate("dns", np.uint8(5), rng)) == 5
     bare = Flows(flow_batch({"packets_fwd": np.array([1], np.uint64), "label": ["web"]}, 1))
     with pytest.raises(TaskError, match="no flow has a packet series"):
         imitate("transformer", bare, rng=rng)
