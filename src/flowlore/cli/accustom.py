@@ -25,11 +25,10 @@ def accustom(
     """
     learning.require_extra()
     from ..tasks.accustoming import accustom as accustomed
-    from .fit import refuse_output
+    from ..tasks.bundle import require_place
     from .text import print_json, printable
 
-    if not overwrite:
-        refuse_output(output)
+    require_place(output, overwrite=overwrite)
     settings = options.resolved(config, set)
     predictor = learning.loaded(bundle, settings)
     made = accustomed(predictor, learning.read_flows(flows, settings, where=where))

@@ -10,7 +10,9 @@ from . import learning, options
 def embed(
     bundle: learning.BundleName,
     flows: learning.Flowed,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .jsonl file.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet, .csv or .jsonl file, or - for JSON lines.")
+    ],
     where: options.Where = None,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,

@@ -42,15 +42,13 @@ def learn(
     flowlore entities learn captures/ -o people --set skipgram.width=128 --set skipgram.window=5
     """
     learning.require_extra()
-    import fsspec
     import numpy as np
 
-    from ..flows.place import refuse_existing
+    from ..tasks.bundle import require_place
     from ..tasks.entities import EntityVectors
 
     settings = options.resolved(config, set)
-    if not overwrite:  # before the work, not after it
-        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+    require_place(output, overwrite=overwrite)
     table = _read(flows, settings, where)
     with _watching(progress) as watch:
         found = EntityVectors.learn(table, np.random.default_rng(seed), settings=settings.skipgram, progress=watch)
@@ -78,17 +76,16 @@ def update(
     flowlore entities update people tuesday.parquet
     """
     learning.require_extra()
-    import fsspec
     import numpy as np
 
-    from ..flows.place import refuse_existing
+    from ..tasks.bundle import require_place
     from ..tasks.bundle_shelf import find_bundle
     from ..tasks.entities import EntityVectors
 
     settings = options.resolved(config, set)
     known = EntityVectors.load(folder)
-    if output is not None and not overwrite:
-        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+    if output is not None:
+        require_place(output, overwrite=overwrite)
     table = _read(flows, settings, where)
     with _watching(progress) as watch:
         found = known.update(table, np.random.default_rng(seed), progress=watch)
@@ -138,7 +135,7 @@ def similar(
 def embed(
     folder: Folder,
     flows: learning.Flowed,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .jsonl file.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="A .parquet, .csv or .jsonl file.")],
     bundle: Annotated[
         str | None,
         typer.Option("--bundle", metavar="BUNDLE", help="Add the mean of its flows' vectors by this bundle."),

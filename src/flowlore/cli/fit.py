@@ -90,6 +90,7 @@ def fit(
     """
     learning.require_extra()
     from ..errors import SettingError
+    from ..tasks.bundle import require_place
     from .floods import check_task
 
     check_task(task)
@@ -97,8 +98,7 @@ def fit(
     from .text import print_json as print_as_json
 
     if task == "ddos":
-        if not overwrite:
-            refuse_output(output)
+        require_place(output, overwrite=overwrite)
         with training.watching(progress, log) as watch:
             found = floods.fit_floods(
                 bundle, labelled, attacks, output, options.resolved(config, set),
@@ -108,8 +108,7 @@ def fit(
         print_as_json(found) if json else floods.print_floods(found)
         return
     if task == "roles":
-        if not overwrite:
-            refuse_output(output)
+        require_place(output, overwrite=overwrite)
         with training.watching(progress, log) as watch:
             found = roles.fit_roles(
                 bundle, labelled, labels, output, options.resolved(config, set), step=step, split=split or "host",
@@ -140,9 +139,12 @@ def fit(
     check_split(split)
     HEADS.load(head)
     augmentation = learning.augmentation(augment, copies)
-    if not overwrite:
-        refuse_output(output)
+    require_place(output, overwrite=overwrite)
     settings = options.resolved(config, set)
+    if fine_tune:
+        from ..models.training import device_of
+
+        device_of(settings.fine_tuning)
     predictor = learning.loaded(bundle, settings)
     flows = learning.read_flows(labelled, settings, where=where, labels=labels)
     _refuse_one_class(texts(flows, "label"))
@@ -191,15 +193,6 @@ def _refuse_one_class(labels: Any, *, split: str | None = None) -> None:
             if split
             else "give flows of another class too",
         )
-
-
-def refuse_output(output: Path) -> None:
-    """Said before the work, not after it."""
-    import fsspec
-
-    from ..flows.place import refuse_existing
-
-    refuse_existing(fsspec.filesystem("file"), str(output), str(output))
 
 
 def _print_report(report: dict[str, Any]) -> None:

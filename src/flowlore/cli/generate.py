@@ -65,17 +65,16 @@ def imitate(
     import numpy as np
 
     from ..models.generators import GENERATORS
+    from ..tasks.bundle import require_place
     from ..tasks.generation import imitate as learn
     from ..tasks.generation import with_classifier
-    from .fit import refuse_output
     from .text import print_json, printable
 
     # What is asked for is looked at before the work, not after it.
     GENERATORS.load(model)
     settings = with_classifier(model) if joint else None
     augmentation = learning.augmentation(augment, copies)
-    if not overwrite:
-        refuse_output(output)
+    require_place(output, overwrite=overwrite)
     flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
     vectors = None if encoder is None else _vectors(encoder, flows)
     shown = False if json and progress is None else progress

@@ -19,11 +19,15 @@ def hosts(
     flows: learning.Flowed,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="OUT", help="Verdicts and vectors of all hosts: .parquet or .jsonl."),
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Verdicts and vectors of all hosts: .parquet, .csv or .jsonl."
+        ),
     ] = "",
     surprise: Annotated[
         str,
-        typer.Option("--surprise", metavar="OUT", help="Surprise of every flow, without labels: .parquet or .jsonl."),
+        typer.Option(
+            "--surprise", metavar="OUT", help="Surprise of every flow, without labels: .parquet, .csv or .jsonl."
+        ),
     ] = "",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Hosts that are shown.")] = 15,
     host: Annotated[

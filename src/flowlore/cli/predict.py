@@ -23,7 +23,7 @@ def predict(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="A .parquet or .jsonl file, - for JSON lines; else only a summary."
+            "--output", "-o", metavar="OUT", help="A .parquet, .csv or .jsonl file, - for JSON lines; else a summary."
         ),
     ] = "",
     explain: Annotated[

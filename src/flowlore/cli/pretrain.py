@@ -80,12 +80,12 @@ def pretrain(
         from ..errors import SettingError
 
         raise SettingError(f"pretrain: `--task` is of flowgen, not of `{model}`", hint="leave it out")
-    import fsspec
     import numpy as np
 
     from ..features.settings import FeatureSettings
-    from ..flows.place import refuse_existing
     from ..models import MODELS
+    from ..models.training import device_of
+    from ..tasks.bundle import require_place
     from ..tasks.checkpoint import CheckpointFolder
     from ..tasks.pretraining import pretrain as train
     from .text import print_json, printable
@@ -93,8 +93,8 @@ def pretrain(
     settings = options.resolved(config, set)
     augmentation = learning.augmentation(augment, copies)
     MODELS.load(model)
-    if not overwrite:  # before the work, not after it
-        refuse_existing(fsspec.filesystem("file"), str(output), str(output))
+    require_place(output, overwrite=overwrite)
+    device_of(settings.training)
     tables = [
         learning.read_flows(part, settings, where=where) for part in ([[one] for one in flows] if apart else [flows])
     ]

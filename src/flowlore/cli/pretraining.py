@@ -36,17 +36,16 @@ def pretrain_rates(
 
     from ..models.flowgen.encoder import TRAINING
     from ..models.settings import TrainingSettings
+    from ..tasks.bundle import require_place
     from ..tasks.checkpoint import CheckpointFolder
     from ..tasks.forecast.bundles import pretrain_flowgen, save_flowgen
-    from .fit import refuse_output
     from .seriesinputs import FEATURES, read_series
 
     if wanted.augment:
         raise SettingError("pretrain: `--augment` changes flows, and flowgen learns from rates", hint="leave it out")
     if wanted.task not in (None, "ddos"):
         raise SettingError(f"pretrain: no task is called `{wanted.task}`", hint="`--task ddos`, or none")
-    if not wanted.overwrite:
-        refuse_output(output)
+    require_place(output, overwrite=wanted.overwrite)
     training = TRAINING if settings.training == TrainingSettings() else settings.training
     place = None if wanted.checkpoints is None else CheckpointFolder(wanted.checkpoints)
     if wanted.task == "ddos":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from contextlib import suppress
@@ -95,13 +96,8 @@ class LinesWriter(FlowWriter):
         self._place.abort()
 
     def _csv(self, rows: pa.RecordBatch) -> bytes:
-        frame = _text_frame(rows).with_columns(
-            pl.when(pl.col(name).is_not_null())
-            .then(pl.concat_str(pl.lit("["), pl.col(name).cast(pl.List(pl.String)).list.join(","), pl.lit("]")))
-            .alias(name)
-            for name, field in zip(rows.schema.names, rows.schema, strict=True)
-            if pa.types.is_list(field.type)
-        )
+        frame = _text_frame(rows)
+        frame = frame.with_columns(_json_array(column) for column in frame if column.dtype.is_nested())
         text = BytesIO()
         frame.write_csv(text, include_header=not self._has_header)
         self._has_header = True
@@ -120,6 +116,16 @@ def json_lines(rows: pa.RecordBatch) -> bytes:
         return b""
     kept = np.empty(data.size, np.uint8)
     return kept[: _without_nulls(data, kept)].tobytes()
+
+
+def _json_array(column: pl.Series) -> pl.Series:
+    """Lists as text; a null stays one."""
+    inner = getattr(column.dtype, "inner", None)
+    if inner is not None and inner.is_numeric():
+        lists = column.cast(pl.List(inner)).cast(pl.List(pl.String)).list.join(",")
+        return ("[" + lists + "]").alias(column.name)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_list()]
+    return pl.Series(column.name, texts, pl.String)
 
 
 def _text_frame(rows: pa.RecordBatch) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from ..features.augment.policy import Augmenter
 from ..features.augment.samplers import draw_rows
 from ..features.augment.settings import AugmentSettings
 from .settings import TrainingSettings
-from .training import CheckpointPlace, Progress, TrainingReport, train
+from .training import CheckpointPlace, Progress, TrainingReport, device_of, train
 
 Codes = npt.NDArray[np.int64]
 
@@ -47,7 +47,8 @@ def train_augmented(
         series, rows = augmenter.enlarged(series, np.random.default_rng(seed), codes=codes)
         codes = codes[rows]
     initialise(torch.Generator().manual_seed(int(rng.integers(2**62))))
-    network, device, pool = network.to(training.device), training.device, (series, codes)
+    device, pool = device_of(training), (series, codes)
+    network = network.to(device)
 
     def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
         draws = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator, device=device)))

@@ -133,6 +133,18 @@ def train(
     )
 
 
+def device_of(settings: TrainingSettings) -> str:
+    """Where the settings want to train; a device that is not here is an error that says so."""
+    try:
+        torch.ones(1, device=settings.device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(
+            f"models: `{settings.device}` is no device that can train here: {str(error).partition(chr(10))[0]}",
+            hint='`device = "cpu"` trains anywhere',
+        ) from error
+    return settings.device
+
+
 def fastest_device() -> str:
     """A GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"

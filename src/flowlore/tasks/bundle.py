@@ -65,18 +65,21 @@ class Bundle:
         return "head" in self.states
 
 
+def require_place(path: str | Path, *, overwrite: bool = False) -> None:
+    """Before hours of learning, not after them: whatever would keep a bundle from being saved there is an error."""
+    target = Path(path)
+    _refuse_taken(target, overwrite)
+    probe = _temporary(target)
+    with output_errors(str(path)):
+        probe.mkdir()
+        probe.rmdir()
+
+
 def save_bundle(bundle: Bundle, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a folder under a temporary name and rename it when it is whole."""
-    import fsspec
-
     target = Path(path)
-    if not overwrite:
-        refuse_existing(fsspec.filesystem("file"), str(target), str(path))
-    elif target.exists() and not (target / MANIFEST).is_file():
-        raise BundleError(
-            f"bundle: `{path}` is there and is not a bundle, so it is not replaced", hint="choose another name"
-        )
-    making = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+    _refuse_taken(target, overwrite)
+    making = _temporary(target)
     try:
         with output_errors(str(path)):
             making.mkdir()
@@ -85,6 +88,21 @@ def save_bundle(bundle: Bundle, path: str | Path, *, overwrite: bool = False) ->
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return target
+
+
+def _refuse_taken(target: Path, overwrite: bool) -> None:
+    import fsspec
+
+    if not overwrite:
+        refuse_existing(fsspec.filesystem("file"), str(target), str(target))
+    elif target.exists() and not (target / MANIFEST).is_file():
+        raise BundleError(
+            f"bundle: `{target}` is there and is not a bundle, so it is not replaced", hint="choose another name"
+        )
+
+
+def _temporary(target: Path) -> Path:
+    return target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
 
 
 def load_bundle(path: str | Path) -> Bundle:

@@ -1,5 +1,6 @@
 """The verbs that learn, over a quick encoder: what they print, what JSON they give, and how they refuse."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -149,6 +150,17 @@ def test_vectors_and_neighbours(office: Path, tmp_path: Path, capsys: pytest.Cap
     assert rows[0]["likeness"] >= rows[2]["likeness"]
     assert run(["similar", "office", str(DEMO_CAPTURE), "--to", "00"]) == 2
     assert "no flow has the id `00`" in capsys.readouterr().err
+
+
+def test_vectors_and_answers_as_csv(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert teach(tmp_path / "taught", "--coverage", "0.999") == 0
+    for verb, column in (("embed", "vector"), ("predict", "answers")):
+        output = tmp_path / f"{verb}.csv"
+        assert run([verb, str(tmp_path / "taught"), str(DEMO_CAPTURE), "-o", str(output)]) == 0
+        with output.open(newline="") as lines:
+            rows = [json.loads(row[column]) for row in csv.DictReader(lines)]
+        assert len(rows) == 198
+        assert any(len(row) > 1 for row in rows)
 
 
 def test_mistakes_are_told(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -77,6 +77,15 @@ def test_what_cannot_be_is_refused_before_the_work(tmp_path: Path, capsys: pytes
     assert "begins with the probe" in capsys.readouterr().err
     assert pretrain(tmp_path / "c", "--log", str(tmp_path / "no" / "log")) == 2
     assert "its folder does not exist" in capsys.readouterr().err
+    absent = str(tmp_path / "no.pcap")
+    for verb in (["pretrain", "autoencoder"], ["fit", str(tmp_path / "a")], ["imitate"], ["entities", "learn"]):
+        assert run([*verb, absent, "-o", str(tmp_path / "no" / "bundle")]) == 2
+        assert "its folder does not exist" in capsys.readouterr().err, verb  # and not that the capture is not there
+    assert run(["pretrain", "autoencoder", absent, "-o", str(tmp_path), "--overwrite"]) == 2
+    assert "is not a bundle, so it is not replaced" in capsys.readouterr().err
+    for device in ("abacus", "meta"):
+        assert pretrain(tmp_path / "c", "--set", f"training.device={device}") == 2
+        assert f"`{device}` is no device that can train here" in capsys.readouterr().err
 
 
 def test_the_line_of_a_training() -> None:

@@ -16,7 +16,7 @@ from ...features.words import WORDS
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, LinearHead, State, Unit
 from ..settings import FineTuningSettings, TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .contexts import Contexts
 from .inputs import network_inputs
 from .losses import contrast_loss, hide, reconstruction_loss
@@ -87,7 +87,7 @@ class AutoencoderEncoder:
         network = self._made()
         everything = self._inputs(flows)
         contexts = Contexts(flows.channels.get("context"), len(flows))
-        device = training.device
+        device = device_of(training)
         network.to(device)
 
         def loss_of(inputs: Inputs, partners: Inputs, keys: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

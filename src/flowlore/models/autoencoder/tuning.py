@@ -15,7 +15,7 @@ from ...features.words import FIRST_WORDS
 from ..encoder import LinearHead
 from ..linear import head_of, layer_of, macro_f1
 from ..settings import FineTuningSettings
-from ..training import Progress, TrainingReport, train
+from ..training import Progress, TrainingReport, device_of, train
 from .network import Inputs, Network
 
 ROWS_AT_ONCE = 2048
@@ -48,7 +48,7 @@ def fine_tune(
     truth = torch.from_numpy(codes)
     counts = np.bincount(codes, minlength=len(head.offsets)).clip(1)
     weights = torch.from_numpy((counts.mean() / counts) ** 0.5).float()
-    device = settings.device
+    device = device_of(settings)
     answering.to(device)
 
     def loss(rows: Tensor, generator: torch.Generator) -> Tensor:

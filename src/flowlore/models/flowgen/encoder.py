@@ -16,7 +16,7 @@ from ...features.batch import FeatureBatch
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, State, Unit
 from ..settings import TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .disturbances import disturbed
 from .inputs import Inputs, Window, inputs_of, window
 from .network import QUANTILES, Network, initialise
@@ -134,7 +134,7 @@ class FlowgenEncoder:
             network.follows.copy_(torch.from_numpy(logs))
         heavy = torch.from_numpy(np.sqrt(scales / scales.mean(axis=0)).astype(np.float32))
         series, length = self._drawn_rows(scales, inputs.steps, rng), min(self.settings.context, inputs.steps)
-        network.to(training.device)
+        network.to(device_of(training))
 
         def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
             spare = inputs.steps - length

@@ -18,7 +18,7 @@ from ...errors import ModelError
 from ...features.augment.packets import PacketSeries, concat_series, empty_series
 from ...settings import settings_from, settings_values
 from ..settings import TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .generator import Codes, Latents, State
 from .packet_words import large_sizes
 from .settings import GeneratorSettings
@@ -94,7 +94,7 @@ class LearntGenerator(ABC, Generic[S]):
         self.classes, self.large = classes, large_sizes(series)
         self.network = self._empty_network()
         self.initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        network, device = self.network.to(training.device), training.device
+        network, device = self.network.to(device_of(training)), training.device
         held, numbers = self.parts_of(series), torch.from_numpy(codes)
 
         def loss(rows: Tensor, generator: torch.Generator) -> Tensor:

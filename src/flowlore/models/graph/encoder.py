@@ -19,7 +19,7 @@ from ...features.settings import FeatureSettings
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, LinearHead, State, Unit
 from ..settings import FineTuningSettings, TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .link_evaluation import judge_links
 from .losses import Pupil
@@ -112,7 +112,7 @@ class GraphEncoder:
         rows = _in_equal_parts([self._rows_of(network, own_scale=apart) for network in networks], rng)
         held_out = [graph for batch in validation for graph in self._rows_of(batch, own_scale=apart)]
         pupil.settings = _teachable(self.settings, rows)
-        device = training.device
+        device = device_of(training)
         training = replace(training, batch_rows=max(1, training.batch_rows // self.settings.training_flows))
         pupil.to(device)
 

@@ -18,7 +18,7 @@ from ...errors import ModelError
 from ..encoder import LinearHead
 from ..linear import head_of, layer_of, macro_f1
 from ..settings import FineTuningSettings
-from ..training import Progress, TrainingReport, train
+from ..training import Progress, TrainingReport, device_of, train
 from .inputs import GraphTensors
 from .network import Network
 
@@ -67,7 +67,7 @@ def fine_tune(
             hint="show other flows, or raise `graph.windows.most_flows`",
         )
     answering = Answering(network, head)
-    device = settings.device
+    device = device_of(settings)
     learn, held = [_on(one, device) for one in learn], [_on(one, device) for one in held]
     counts = torch.bincount(torch.cat([one.codes for one in learn]), minlength=len(head.offsets)).clamp(min=1)
     weights = (counts.float().mean() / counts) ** 0.5
