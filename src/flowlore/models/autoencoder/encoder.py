@@ -15,6 +15,7 @@ from ...features.scaling import Scaling
 from ...features.words import WORDS
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, LinearHead, State, Unit
+from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import FineTuningSettings, TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .contexts import Contexts
@@ -215,7 +216,7 @@ class AutoencoderEncoder:
 
     def state(self) -> State:
         network = self._made()
-        arrays = {name: weight.detach().numpy().copy() for name, weight in network.state_dict().items()}
+        arrays = arrays_of(network)
         values: dict[str, Any] = {
             "format": FORMAT,
             "settings": settings_values(self.settings),
@@ -228,23 +229,12 @@ class AutoencoderEncoder:
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") not in (FORMAT, GROWN_FORMAT):
-            raise ModelError(
-                f"models: this autoencoder was written in format {values.get('format')}, this build reads {FORMAT} "
-                f"and {GROWN_FORMAT}",
-                hint="train it again, or use the version of flowlore that wrote it",
-            )
-        try:
+        with reading_state("autoencoder", values, FORMAT, GROWN_FORMAT):
             encoder = cls(settings_from(AutoencoderSettings, values["settings"]))
             encoder.scaling = None if values["scaling"] is None else Scaling.from_state(values["scaling"])
             encoder.payload_bytes = int(values["payload_bytes"])
             encoder.network = encoder._empty_network(int(values.get("attention_layers", 0)))
-            encoder.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"models: the state of this autoencoder is damaged: {str(error).partition(chr(10))[0]}",
-                hint="take the bundle from where it came from again, or train anew",
-            ) from error
+            encoder.network.load_state_dict(weights_of(arrays))
         encoder.network.eval()
         return encoder
 

@@ -17,6 +17,7 @@ from ...features.augment.settings import AugmentSettings
 from ...features.words import size_words
 from ...settings import settings_from, settings_values
 from ..augmented import Codes, train_augmented
+from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport
 from .network import Network, initialise
@@ -103,25 +104,15 @@ class ConvnetClassifier:
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """All that makes it what it is: arrays by name, and values that JSON can hold."""
-        arrays = {name: weight.detach().numpy().copy() for name, weight in self._made().state_dict().items()}
+        arrays = arrays_of(self._made())
         return arrays, {"format": FORMAT, "classes": self.classes, "settings": settings_values(self.settings)}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") != FORMAT:
-            raise ModelError(
-                f"models: this network was written in format {values.get('format')}, this build reads {FORMAT}",
-                hint="train it again, or use the version of flowlore that wrote it",
-            )
-        try:
+        with reading_state("network", values, FORMAT):
             made = cls(int(values["classes"]), settings_from(ConvnetSettings, values["settings"]))
             made.network = made._empty_network()
-            made.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"models: the state of this network is damaged: {str(error).partition(chr(10))[0]}",
-                hint="take it from where it came from again, or train anew",
-            ) from error
+            made.network.load_state_dict(weights_of(arrays))
         made.network.eval()
         return made
 

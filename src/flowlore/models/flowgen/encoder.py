@@ -15,6 +15,7 @@ from ...errors import ModelError
 from ...features.batch import FeatureBatch
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, State, Unit
+from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .disturbances import disturbed
@@ -230,7 +231,7 @@ class FlowgenEncoder:
     def state(self) -> State:
         network = self._made()
         assert self.bins is not None
-        arrays = {name: weight.detach().numpy().copy() for name, weight in network.state_dict().items()}
+        arrays = arrays_of(network)
         return arrays, {
             "format": FORMAT,
             "settings": settings_values(self.settings),
@@ -242,25 +243,15 @@ class FlowgenEncoder:
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") != FORMAT:
-            raise ModelError(
-                f"models: this decoder was written in format {values.get('format')}, this build reads {FORMAT}",
-                hint="train it again, or use the version of flowlore that wrote it",
-            )
-        try:
+        with reading_state("decoder", values, FORMAT):
             encoder = cls(settings_from(FlowgenSettings, values["settings"]))
             encoder.features, encoder.step_ns = tuple(values["features"]), int(values["step_ns"])
             encoder.has_weekdays = bool(values["has_weekdays"])
             encoder.bins = Bins.from_state(values["bins"])
             encoder.network = encoder._empty_network()
-            held = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+            held = weights_of(arrays)
             held.setdefault("follows", encoder.network.follows)  # decoders of before had none
             encoder.network.load_state_dict(held)
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"models: the state of this decoder is damaged: {str(error).partition(chr(10))[0]}",
-                hint="take the bundle from where it came from again, or train anew",
-            ) from error
         encoder.network.eval()
         return encoder
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from ...features.augment.packets import PacketSeries, concat_series, empty_series
 from ...settings import settings_from, settings_values
+from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .generator import Codes, Latents, State
@@ -138,30 +139,20 @@ class LearntGenerator(ABC, Generic[S]):
         return sum(weight.numel() for weight in self._made().parameters())
 
     def state(self) -> State:
-        arrays = {name: weight.detach().numpy().copy() for name, weight in self._made().state_dict().items()}
+        arrays = arrays_of(self._made())
         values = {"format": FORMAT, "classes": self.classes, "settings": settings_values(self.settings)}
         return arrays | {"large_sizes": self.large}, values
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") != FORMAT:
-            raise ModelError(
-                f"models: this generator was written in format {values.get('format')}, this build reads {FORMAT}",
-                hint="train it again, or use the version of flowlore that wrote it",
-            )
-        try:
+        with reading_state("generator", values, FORMAT):
             settings: Any = settings_from(cls.settings_class, values["settings"])
             made = cls(settings)
             made.classes = int(values["classes"])
-            weights = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+            weights = weights_of(arrays)
             made.large = weights.pop("large_sizes").numpy()
             made.network = made._empty_network()
             made.network.load_state_dict(weights)
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"models: the state of this generator is damaged: {str(error).partition(chr(10))[0]}",
-                hint="take the bundle from where it came from again, or train anew",
-            ) from error
         made.network.eval()
         return made
 

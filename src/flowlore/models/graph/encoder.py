@@ -18,6 +18,7 @@ from ...features.scaling import Scaling
 from ...features.settings import FeatureSettings
 from ...settings import settings_from, settings_values
 from ..encoder import Floats, LinearHead, State, Unit
+from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import FineTuningSettings, TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
@@ -212,7 +213,7 @@ class GraphEncoder:
         }
 
     def state(self) -> State:
-        arrays = {name: weight.detach().numpy().copy() for name, weight in self.made().state_dict().items()}
+        arrays = arrays_of(self.made())
         return arrays, {
             "format": FORMAT,
             "settings": settings_values(self.settings),
@@ -221,21 +222,11 @@ class GraphEncoder:
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> Self:
-        if values.get("format") != FORMAT:
-            raise ModelError(
-                f"models: this graph network was written in format {values.get('format')}, this build reads {FORMAT}",
-                hint="train it again, or use the version of flowlore that wrote it",
-            )
-        try:
+        with reading_state("graph network", values, FORMAT):
             encoder = cls(settings_from(GraphEncoderSettings, values["settings"]))
             encoder.scaling = None if values["scaling"] is None else Scaling.from_state(values["scaling"])
             encoder.pupil = encoder._empty_pupil()
-            encoder.pupil.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"models: the state of this graph network is damaged: {str(error).partition(chr(10))[0]}",
-                hint="take the bundle from where it came from again, or train anew",
-            ) from error
+            encoder.pupil.load_state_dict(weights_of(arrays))
         encoder.pupil.eval()
         return encoder
 
