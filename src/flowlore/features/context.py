@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..flows.splitmix import STEP, finished
+
 ContextBy = Literal["service", "client"]
 
 NS_PER_S = 1_000_000_000
@@ -48,8 +50,8 @@ def _service_keys(table: pa.RecordBatch) -> npt.NDArray[np.int64]:
     mixed = _numbers(table, SERVICE[0]) ^ np.uint64(0xD1B54A32D192ED03)
     for name in SERVICE[1:]:
         values = pc.fill_null(pc.cast(table.column(name), pa.int64()), 0).to_numpy(zero_copy_only=False)
-        mixed = _mixed(mixed) ^ values.astype(np.uint64)
-    return _as_keys(_mixed(mixed))
+        mixed = finished(mixed) ^ values.astype(np.uint64)
+    return _as_keys(finished(mixed))
 
 
 def _client_keys(table: pa.RecordBatch, within_s: float) -> npt.NDArray[np.int64]:
@@ -63,8 +65,8 @@ def _client_keys(table: pa.RecordBatch, within_s: float) -> npt.NDArray[np.int64
     if "start" in table.schema.names and within_s > 0:
         start = pc.fill_null(pc.cast(table.column("start"), pa.int64()), 0).to_numpy(zero_copy_only=False)
         slices = (start // int(within_s * NS_PER_S)).astype(np.uint64)
-    mixed = _mixed(_mixed(client ^ np.uint64(0x9E3779B97F4A7C15)) ^ capture)
-    return np.where((client > 0) | (capture > 0), _as_keys(_mixed(mixed ^ slices)), 0)
+    mixed = finished(finished(client ^ STEP) ^ capture)
+    return np.where((client > 0) | (capture > 0), _as_keys(finished(mixed ^ slices)), 0)
 
 
 def _numbers(table: pa.RecordBatch, column: str) -> npt.NDArray[np.uint64]:
@@ -90,10 +92,3 @@ def _number(value: Any) -> int:
 def _as_keys(mixed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Positive, and never 0."""
     return (mixed >> np.uint64(1)).astype(np.int64) | 1
-
-
-def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finishing steps of splitmix64."""
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))

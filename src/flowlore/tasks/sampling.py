@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import TaskError
+from ..flows.splitmix import STEP, finished
 from .predictor import flow_id_bytes
 from .raw import texts
 
@@ -101,12 +102,5 @@ def hashes(table: pa.Table, first: int = 0) -> npt.NDArray[np.uint64]:
         part = np.zeros(len(ids), np.uint64)
     has_none = ~numbers.any(axis=1)
     place = np.arange(first, first + len(ids), dtype=np.uint64)
-    return _mixed(_mixed(numbers[:, 0]) ^ numbers[:, 1] ^ part ^ np.where(has_none, place, np.uint64(0)))
-
-
-def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64: every bit depends on every bit."""
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    begun = finished(numbers[:, 0] + STEP) ^ numbers[:, 1] ^ part ^ np.where(has_none, place, np.uint64(0))
+    return finished(begun + STEP)

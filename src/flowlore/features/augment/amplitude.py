@@ -10,6 +10,10 @@ from .transform import Transform
 NOISE_BYTES = 50.0
 NOISE_OF_GAPS = 0.25
 SPIKES = 3
+SPREAD_OF_FACTORS = 0.3
+WAVE_REACH = 0.5
+MOST_PERIODS = 3.0  # of the wave over a flow
+CONSTANT_REACH = 0.5
 
 
 def gaussian_noise(
@@ -26,7 +30,7 @@ def spike_noise(
 ) -> PacketSeries:
     """Makes up to three packets of a flow much larger or smaller, or much later."""
     shape = series.size.shape
-    keys = np.where(series.is_packet & (series.payload > 0), rng.random(shape), 2.0)
+    keys = np.where(series.is_packet & (series.payload > 0), rng.random(shape), 2.0)  # behind all
     spikes = 1 + rng.integers(0, SPIKES, (len(series), 1))
     is_spike = keys.argsort(axis=1).argsort(axis=1) < spikes
     on_sizes = rng.random((len(series), 1)) < 0.5
@@ -41,8 +45,8 @@ def gaussian_wrap_up(
 ) -> PacketSeries:
     """Multiplies every payload length and gap by a number near 1, another for each packet."""
     shape = series.size.shape
-    changed = with_payload(series, series.payload * rng.normal(1.0, 0.3 * magnitude, shape))
-    return with_gaps(changed, series.gap_ns * rng.normal(1.0, 0.3 * magnitude, shape))
+    changed = with_payload(series, series.payload * rng.normal(1.0, SPREAD_OF_FACTORS * magnitude, shape))
+    return with_gaps(changed, series.gap_ns * rng.normal(1.0, SPREAD_OF_FACTORS * magnitude, shape))
 
 
 def sine_wrap_up(
@@ -50,9 +54,9 @@ def sine_wrap_up(
 ) -> PacketSeries:
     """Multiplies payload lengths and gaps by a wave of one to three periods over the flow."""
     flows = len(series)
-    periods, phases = rng.uniform(1.0, 3.0, (flows, 1)), rng.uniform(0.0, 2.0 * np.pi, (flows, 1))
+    periods, phases = rng.uniform(1.0, MOST_PERIODS, (flows, 1)), rng.uniform(0.0, 2.0 * np.pi, (flows, 1))
     along = np.arange(series.width) / np.maximum(series.lengths[:, None], 1)
-    wave = 1.0 + 0.5 * magnitude * np.sin(2.0 * np.pi * periods * along + phases)
+    wave = 1.0 + WAVE_REACH * magnitude * np.sin(2.0 * np.pi * periods * along + phases)
     return with_gaps(with_payload(series, series.payload * wave), series.gap_ns * wave)
 
 
@@ -60,7 +64,7 @@ def constant_wrap_up(
     series: PacketSeries, rng: np.random.Generator, magnitude: float, partners: PacketSeries
 ) -> PacketSeries:
     """Multiplies all payload lengths of a flow by one number, and all its gaps by another."""
-    factors = 1.0 + magnitude * rng.uniform(-0.5, 0.5, (2, len(series), 1))
+    factors = 1.0 + magnitude * rng.uniform(-CONSTANT_REACH, CONSTANT_REACH, (2, len(series), 1))
     return with_gaps(with_payload(series, series.payload * factors[0]), series.gap_ns * factors[1])
 
 

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from ..batch import Array, FeatureBatch
 from ..quantities import quantities
 from ..series import LARGEST
-from .packets import PacketSeries, empty_series
+from .packets import PacketSeries, empty_series, sizes_and_headers
 from .policy import Augmenter, Rows
 from .statistics import Statistics, changed_statistics
 
 NS_PER_US = 1000
-USUAL_HEADER_BYTES = 40  # where only IP lengths are known: IPv4 and TCP without options
 
 
 def series_of_batch(batch: FeatureBatch) -> PacketSeries:
@@ -27,12 +26,11 @@ def series_of_batch(batch: FeatureBatch) -> PacketSeries:
     channel = {name: _channel(batch, name, direction) for name in ("size", "payload", "gap_us", "flags", "window")}
     size, payload = np.abs(channel["size"]), np.abs(channel["payload"])
     has_size, has_payload = (batch.has(f"series.{name}")[:, None] for name in ("size", "payload"))
-    counted = np.where(has_size, size, payload)
-    header = np.where(has_payload, counted - payload, np.minimum(counted, USUAL_HEADER_BYTES))
+    counted, header = sizes_and_headers(size, payload, has_size, has_payload)
     return PacketSeries(
         direction=direction,
-        size=counted.astype(np.int32),
-        header=np.maximum(header, 0).astype(np.int32),
+        size=counted,
+        header=header,
         gap_ns=channel["gap_us"].astype(np.int64) * NS_PER_US,
         flags=channel["flags"],
         window=channel["window"],

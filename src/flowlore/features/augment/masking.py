@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .packets import PacketSeries
+from .packets import PacketSeries, drawn_window
 from .transform import Transform
 
 MOST_HIDDEN = 0.8
@@ -28,16 +28,6 @@ def window_mask(
     first, last = drawn_window(series, rng, MOST_HIDDEN * magnitude)
     places = np.arange(series.width)
     return replace(series, hidden=series.hidden | ((places >= first) & (places < last)))
-
-
-def drawn_window(
-    series: PacketSeries, rng: np.random.Generator, share: float
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
-    """First place and the place after the last, `[B, 1]`, of this share of the packets behind the first."""
-    behind = series.lengths[:, None] - 1
-    long = np.rint(share * behind).astype(np.int64)
-    first = 1 + np.floor(rng.random((len(series), 1)) * (behind - long + 1)).astype(np.int64)
-    return first, first + long
 
 
 BERNOULLI_MASK = Transform(

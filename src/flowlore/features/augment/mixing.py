@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import TaskError
-from .masking import drawn_window
-from .packets import PacketSeries, with_gaps, with_payload
+from .packets import PacketSeries, drawn_window, with_gaps, with_payload
 from .transform import Transform
+
+HALFWAY = 0.5  # to the other flow, at most
 
 
 def cutmix(series: PacketSeries, rng: np.random.Generator, magnitude: float, partners: PacketSeries) -> PacketSeries:
@@ -27,7 +28,7 @@ def cutmix(series: PacketSeries, rng: np.random.Generator, magnitude: float, par
 
 def average(series: PacketSeries, rng: np.random.Generator, magnitude: float, partners: PacketSeries) -> PacketSeries:
     """Draws sizes and gaps towards those of another flow of the class, where packets go the same way."""
-    weight = 0.5 * magnitude * rng.random((len(series), 1))
+    weight = HALFWAY * magnitude * rng.random((len(series), 1))
     alike = series.direction == partners.direction
     sizes = np.where(alike, (1.0 - weight) * series.payload + weight * partners.payload, series.payload)
     gaps = np.where(alike, (1.0 - weight) * series.gap_ns + weight * partners.gap_ns, series.gap_ns)

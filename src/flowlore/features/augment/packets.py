@@ -13,9 +13,12 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int32]
 Times = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 USUAL_LARGEST_BYTES = 1500
+USUAL_HEADER_BYTES = 40  # where only lengths of IP packets are known: IPv4 and TCP without options
+USUAL_ROUND_TRIP_NS = 50_000_000  # where nothing answers
 NEVER = np.iinfo(np.int64).max // 4
 
 
@@ -95,6 +98,15 @@ def empty_series(flows: int, packets: int) -> PacketSeries:
     )
 
 
+def sizes_and_headers(
+    size: npt.NDArray[Any], payload: npt.NDArray[Any], has_size: Mask, has_payload: Mask
+) -> tuple[Integers, Integers]:
+    """What `PacketSeries` holds of lengths that are known or not, `[B, 1]`."""
+    counted = np.where(has_size, size, payload)
+    header = np.where(has_payload, counted - payload, np.minimum(counted, USUAL_HEADER_BYTES))
+    return counted.astype(np.int32), np.maximum(header, 0).astype(np.int32)
+
+
 def concat_series(parts: list[PacketSeries]) -> PacketSeries:
     """Flows of one part after the other; all have the same width."""
     return PacketSeries(
@@ -133,7 +145,7 @@ def in_order_of_time(series: PacketSeries, times_ns: Times, keep: Mask, width: i
     return replace(moved, gap_ns=np.where(is_there, gaps, 0))
 
 
-def in_order_of_places(series: PacketSeries, places: npt.NDArray[np.int64], is_there: Mask) -> PacketSeries:
+def in_order_of_places(series: PacketSeries, places: Places, is_there: Mask) -> PacketSeries:
     """The packets at `places`, each with its own gap. Only leading places may be there."""
     moved = _gathered(series, places, is_there)
     moved.gap_ns[:, :1] = 0
@@ -158,15 +170,23 @@ def with_gaps(series: PacketSeries, gaps_ns: npt.NDArray[Any]) -> PacketSeries:
     return replace(series, gap_ns=np.where(series.is_packet, rounded, 0))
 
 
+def drawn_window(series: PacketSeries, rng: np.random.Generator, share: float) -> tuple[Places, Places]:
+    """First place and the place after the last, `[B, 1]`, of this share of the packets behind the first."""
+    behind = series.lengths[:, None] - 1
+    long = np.rint(share * behind).astype(np.int64)
+    first = 1 + np.floor(rng.random((len(series), 1)) * (behind - long + 1)).astype(np.int64)
+    return first, first + long
+
+
 def round_trip_ns(series: PacketSeries) -> Times:
-    """Time from the first packet to the first answer, `[B, 1]`; 50 ms where nothing answers."""
+    """Time from the first packet to the first answer, `[B, 1]`."""
     answers = series.direction * series.direction[:, :1] < 0
     first = answers.argmax(axis=1)[:, None]
     waited = np.take_along_axis(series.times_ns, first, 1)
-    return np.where(np.atleast_1d(answers.any(axis=1))[:, None], waited, 50_000_000)
+    return np.where(np.atleast_1d(answers.any(axis=1))[:, None], waited, USUAL_ROUND_TRIP_NS)
 
 
-def _gathered(series: PacketSeries, places: npt.NDArray[np.int64], is_there: Mask) -> PacketSeries:
+def _gathered(series: PacketSeries, places: Places, is_there: Mask) -> PacketSeries:
     taken = {}
     for item in fields(series):
         values = np.take_along_axis(getattr(series, item.name), places, 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from .packets import PacketSeries, empty_series, round_trip_ns, with_gaps
+from .packets import PacketSeries, Places, Times, empty_series, round_trip_ns, with_gaps
 from .transform import Transform
 
+MOST_STRETCH = 0.5  # of each gap
 LARGEST_SHIFT_NS = 1_000_000_000
 LARGEST_SEGMENT_BYTES = 1460
 SMALLEST_SEGMENT_BYTES = 536
@@ -19,7 +21,9 @@ def change_rtt(
     series: PacketSeries, rng: np.random.Generator, magnitude: float, partners: PacketSeries
 ) -> PacketSeries:
     """Makes the path shorter or longer: all gaps of a flow times one number."""
-    return with_gaps(series, series.gap_ns * (1.0 + magnitude * rng.uniform(-0.5, 0.5, (len(series), 1))))
+    return with_gaps(
+        series, series.gap_ns * (1.0 + magnitude * rng.uniform(-MOST_STRETCH, MOST_STRETCH, (len(series), 1)))
+    )
 
 
 def time_shift(
@@ -60,11 +64,11 @@ def mtu(series: PacketSeries, rng: np.random.Generator, magnitude: float, partne
 
 def _cut(
     series: PacketSeries,
-    head: np.ndarray[tuple[int], np.dtype[np.int64]],
-    total: np.ndarray[tuple[int], np.dtype[np.int64]],
-    segments: np.ndarray[tuple[int], np.dtype[np.int64]],
-    first_ns: np.ndarray[tuple[int], np.dtype[np.int64]],
-    last_ns: np.ndarray[tuple[int], np.dtype[np.int64]],
+    head: Places,
+    total: npt.NDArray[np.int64],
+    segments: npt.NDArray[np.int64],
+    first_ns: Times,
+    last_ns: Times,
 ) -> PacketSeries:
     """Each burst as packets of almost equal payload, spread evenly over its time, with header and flags of its head."""
     flows, width = series.size.shape

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from .masking import drawn_window
-from .packets import PacketSeries, in_order_of_places, in_order_of_time, side_by_side
+from .packets import Mask, PacketSeries, drawn_window, in_order_of_places, in_order_of_time, side_by_side
 from .transform import Transform
 
 MOST_SEGMENTS = 5
 LONGEST_STEP = 4
+FURTHEST_SHIFT = 0.5  # of the packets behind the first
 
 
 def horizontal_flip(
@@ -47,7 +47,7 @@ def translation(
     series: PacketSeries, rng: np.random.Generator, magnitude: float, partners: PacketSeries
 ) -> PacketSeries:
     """Moves what follows the first packet to the left, over lost packets, or to the right, behind unseen ones."""
-    furthest = np.rint(0.5 * magnitude * (series.lengths[:, None] - 1)).astype(np.int64)
+    furthest = np.rint(FURTHEST_SHIFT * magnitude * (series.lengths[:, None] - 1)).astype(np.int64)
     shift = np.rint(rng.uniform(-1.0, 1.0, (len(series), 1)) * furthest).astype(np.int64)
     places = np.broadcast_to(np.arange(series.width), series.size.shape)
     before = np.where(places > 0, places - shift, 0)
@@ -74,8 +74,8 @@ def permutation(
     behind = np.maximum(series.lengths[:, None] - 1, 1)
     segment = np.clip((places - 1) * segments // behind, 0, segments - 1)
     keys = np.take_along_axis(rng.random((len(series), segments)), segment, 1)
-    keys = np.where(series.is_packet, keys, 2.0)
-    keys[:, :1] = -1.0
+    keys = np.where(series.is_packet, keys, 2.0)  # behind all
+    keys[:, :1] = -1.0  # before all
     return in_order_of_places(series, keys.argsort(axis=1, kind="stable"), series.is_packet)
 
 
@@ -89,11 +89,7 @@ def sub_flow(series: PacketSeries, rng: np.random.Generator, magnitude: float, p
     return in_order_of_time(series, series.times_ns, series.is_packet & keep, series.width)
 
 
-def _interpolated(
-    series: PacketSeries,
-    keep: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    wanted: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-) -> PacketSeries:
+def _interpolated(series: PacketSeries, keep: Mask, wanted: Mask) -> PacketSeries:
     """The kept packets, and behind those that are wanted one halfway to the next packet, with their average size."""
     times = series.times_ns
     has_next = np.zeros_like(series.is_packet)

@@ -17,6 +17,7 @@ Numbers = npt.NDArray[np.float64]
 Statistics = dict[str, Numbers]
 
 SYN, ACK = 0x02, 0x10
+LARGEST_WINDOW = 65_535
 ADDED_UP = ("packets", "bytes", "payload_bytes", *(f"{flag}_packets" for flag in TCP_FLAGS))
 NOT_KNOWN_AFTERWARDS = ("frame_bytes", "retransmitted_packets", "out_of_order_packets")
 
@@ -86,7 +87,7 @@ def _side(series: PacketSeries, mine: Mask) -> Statistics:
     found |= _spread(gaps, np.arange(gaps.shape[1]) < (packets - 1)[:, None], has_gap, "gap_{}_ns")
     windows = np.take_along_axis(series.window, order, 1)
     found["window_first"] = _where(has, windows[:, 0] if series.width else packets)
-    found["window_min"] = _where(has, np.where(mine, series.window, 65_535).min(axis=1, initial=65_535))
+    found["window_min"] = _where(has, np.where(mine, series.window, LARGEST_WINDOW).min(axis=1, initial=LARGEST_WINDOW))
     found["window_max"] = _where(has, np.where(mine, series.window, 0).max(axis=1, initial=0))
     return found
 

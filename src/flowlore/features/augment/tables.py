@@ -14,13 +14,16 @@ import pyarrow.compute as pc
 from ...errors import SettingError, TaskError
 from ...flows.arrays import plain_array, repeated_word
 from ...flows.ids import fixed_binary
+from ...flows.splitmix import STEP, finished
 from .mixing import draw_partners
-from .packets import PacketSeries
+from .packets import PacketSeries, sizes_and_headers
 from .policy import Augmenter
-from .statistics import Numbers, changed_statistics, flow_statistics
+from .statistics import NOT_KNOWN_AFTERWARDS, Numbers, changed_statistics, flow_statistics
 
 SOURCE = "augment"
 ROWS_AT_ONCE = 65_536
+LARGEST_BYTES = np.iinfo(np.uint16).max  # of a packet, as its columns hold them
+LARGEST_WHOLE = 2.0**62  # that floats and 64-bit integers both hold
 USUAL_PACKETS = 32  # what series are cut to, or to the longest that is there
 LISTS = (
     "packet_direction",
@@ -31,7 +34,6 @@ LISTS = (
     "packet_window",
 )
 FLOW_ID_BYTES = 16
-USUAL_HEADER_BYTES = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,12 +100,11 @@ def series_of_table(table: pa.Table | pa.RecordBatch, width: int) -> PacketSerie
     direction = padded(table, "packet_direction", width)
     size, payload = padded(table, "packet_bytes", width), padded(table, "packet_payload_bytes", width)
     has_size, has_payload = (_is_known(table, name)[:, None] for name in ("packet_bytes", "packet_payload_bytes"))
-    counted = np.where(has_size, size, payload)
-    header = np.where(has_payload, counted - payload, np.minimum(counted, USUAL_HEADER_BYTES))
+    counted, header = sizes_and_headers(size, payload, has_size, has_payload)
     return PacketSeries(
         direction=direction.astype(np.int32),
-        size=counted.astype(np.int32),
-        header=np.maximum(header, 0).astype(np.int32),
+        size=counted,
+        header=header,
         gap_ns=padded(table, "packet_gap_ns", width),
         flags=padded(table, "packet_tcp_flags", width).astype(np.int32),
         window=padded(table, "packet_window", width).astype(np.int32),
@@ -117,8 +118,8 @@ def series_lists(series: PacketSeries, most: int) -> dict[str, pa.Array]:
     offsets = plain_array(np.concatenate([[0], np.cumsum(seen.lengths)]).astype(np.int32))
     values: dict[str, npt.NDArray[Any]] = {
         "packet_direction": seen.direction.astype(np.int8),
-        "packet_bytes": np.minimum(seen.size, 65_535).astype(np.uint16),
-        "packet_payload_bytes": np.minimum(seen.payload, 65_535).astype(np.uint16),
+        "packet_bytes": np.minimum(seen.size, LARGEST_BYTES).astype(np.uint16),
+        "packet_payload_bytes": np.minimum(seen.payload, LARGEST_BYTES).astype(np.uint16),
         "packet_gap_ns": seen.gap_ns,
         "packet_tcp_flags": seen.flags.astype(np.uint8),
         "packet_window": seen.window.astype(np.uint16),
@@ -150,7 +151,7 @@ def column_of_numbers(values: Numbers, type_: pa.DataType) -> pa.Array:
     if pa.types.is_floating(type_):
         return plain_array(np.where(is_null, 0.0, values), is_null=is_null).cast(type_)
     limits = np.iinfo(type_.to_pandas_dtype())
-    whole = np.clip(np.rint(np.where(is_null, 0.0, values)), limits.min, min(float(limits.max), 2.0**62))
+    whole = np.clip(np.rint(np.where(is_null, 0.0, values)), limits.min, min(float(limits.max), LARGEST_WHOLE))
     return plain_array(whole.astype(type_.to_pandas_dtype()), is_null=is_null)
 
 
@@ -173,7 +174,7 @@ def _copies(
     new: dict[str, pa.Array] = {
         name: array
         for name, array in series_lists(after, max(longest, USUAL_PACKETS)).items()
-        if name in table.column_names and _any(table, name)
+        if name in table.column_names and _has_values(table, name)
     }
     for name in new:
         new[name] = _with_nulls_of(table.column(name), new[name])
@@ -183,7 +184,7 @@ def _copies(
         new["flow_id"] = _other_ids(table.column("flow_id"), copy, int(rng.integers(2**62)))
     if "source" in table.column_names:
         new["source"] = repeated_word(SOURCE, len(table))
-    arrays = [_one(new.get(field.name, table.column(field.name))) for field in table.schema]
+    arrays = [_in_one(new.get(field.name, table.column(field.name))) for field in table.schema]
     made = pa.RecordBatch.from_arrays(
         [array.cast(field.type) for array, field in zip(arrays, table.schema, strict=True)], schema=table.schema
     )
@@ -204,20 +205,18 @@ def _is_same(before: PacketSeries, after: PacketSeries) -> npt.NDArray[np.bool_]
 
 def _statistics_columns(table: pa.Table) -> Mapping[str, Numbers]:
     """Every column of the table that packets tell something about, where it holds anything."""
-    from .statistics import NOT_KNOWN_AFTERWARDS
-
     told = set(flow_statistics(series_of_table(table.slice(0, 0), 0)))
     told |= {f"{name}_{side}" for name in NOT_KNOWN_AFTERWARDS for side in ("fwd", "rev")}
     return {
         name: pc.cast(table.column(name), pa.float64(), safe=False).to_numpy().astype(np.float64)
         for name in table.column_names
-        if name in told and _any(table, name)
+        if name in told and _has_values(table, name)
     }
 
 
 def _other_ids(ids: pa.ChunkedArray, copy: int, salt: int) -> pa.Array:
-    """Ids made from the originals', the number of the copy and a draw, by SplitMix64's finalizer; null stays null."""
-    held = _one(ids)
+    """Ids made from the originals', the number of the copy and a draw; null stays null."""
+    held = _in_one(ids)
     is_null = held.is_null().to_numpy(zero_copy_only=False)
     raw = np.zeros((len(held), FLOW_ID_BYTES), np.uint8)
     if not is_null.all():
@@ -226,17 +225,11 @@ def _other_ids(ids: pa.ChunkedArray, copy: int, salt: int) -> pa.Array:
     words = raw.copy().view(np.uint64)
     mixed = np.empty_like(words)
     with np.errstate(over="ignore"):
-        mixed[:, 0] = _finalised(words[:, 0] ^ np.uint64(salt) ^ _finalised(words[:, 1] + np.uint64(copy + 1)))
-        mixed[:, 1] = _finalised(mixed[:, 0] ^ words[:, 1])
+        second = finished(words[:, 1] + np.uint64(copy + 1) + STEP)
+        mixed[:, 0] = finished((words[:, 0] ^ np.uint64(salt) ^ second) + STEP)
+        mixed[:, 1] = finished((mixed[:, 0] ^ words[:, 1]) + STEP)
     made = fixed_binary(mixed.view(np.uint8).reshape(-1, FLOW_ID_BYTES))
     return pc.if_else(pa.array(is_null), pa.scalar(None, made.type), made) if is_null.any() else made
-
-
-def _finalised(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 def _refuse_nothing(
@@ -267,7 +260,7 @@ def _refuse_nothing(
 
 
 def _codes(table: pa.Table, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    encoded = _one(table.column("label").take(pa.array(rows))).dictionary_encode()
+    encoded = _in_one(table.column("label").take(pa.array(rows))).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
 
 
@@ -292,7 +285,7 @@ def _is_known(table: pa.Table | pa.RecordBatch, column: str) -> npt.NDArray[np.b
     return known
 
 
-def _any(table: pa.Table, column: str) -> bool:
+def _has_values(table: pa.Table, column: str) -> bool:
     return bool(table.column(column).null_count < len(table))
 
 
@@ -300,7 +293,7 @@ def _with_nulls_of(before: pa.ChunkedArray, after: pa.Array) -> pa.Array:
     """Null where the original is."""
     if not before.null_count:
         return after
-    return pc.if_else(_one(pc.is_valid(before)), after, pa.scalar(None, after.type))
+    return pc.if_else(_in_one(pc.is_valid(before)), after, pa.scalar(None, after.type))
 
 
 def _chunks(table: pa.Table | pa.RecordBatch, column: str) -> Iterator[pa.Array]:
@@ -310,13 +303,9 @@ def _chunks(table: pa.Table | pa.RecordBatch, column: str) -> Iterator[pa.Array]
     yield from (held.chunks if isinstance(held, pa.ChunkedArray) else [held])
 
 
-def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def _in_one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     if isinstance(column, pa.Array):
         return column
-    return (
-        column.chunk(0)
-        if column.num_chunks == 1
-        else pa.concat_arrays(column.chunks)
-        if column.num_chunks
-        else (pa.array([], column.type))
-    )
+    if not column.num_chunks:
+        return pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import SettingError, TaskError
-from .packets import PacketSeries, chosen_rows
+from .packets import Mask, PacketSeries, chosen_rows
 
 Family = Literal["amplitude", "masking", "sequence", "retransmission", "path", "mixing"]
 Change = Callable[[PacketSeries, np.random.Generator, float, PacketSeries], PacketSeries]
@@ -57,7 +57,7 @@ class Transform:
             )
         return float(magnitude)
 
-    def can_change(self, series: PacketSeries) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def can_change(self, series: PacketSeries) -> Mask:
         """Which flows have enough packets."""
         return np.asarray(series.lengths >= self.fewest_packets)
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import InputError
+from ...flows.splitmix import STEP, finished
 from ..batch import Array
 
 Keys = npt.NDArray[np.uint64]
@@ -21,7 +22,6 @@ Flags = npt.NDArray[np.bool_]
 
 PROTOCOLS = {6: 1, 17: 2, 1: 3, 58: 3}  # TCP, UDP, ICMP of both versions; 4 is any other, 0 is unknown
 PROTOCOL_CLASSES = 5
-_ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 def extract_ends(table: pa.RecordBatch) -> tuple[dict[str, Array], Mapping[str, Flags]]:
@@ -69,10 +69,7 @@ def require_ends(table: pa.Table | pa.RecordBatch) -> None:
 def mixed(words: Keys) -> Keys:
     """Numbers spread over 64 bits, never 0, which stands for "not known" (one in 2^64 shares a number with another)."""
     with np.errstate(over="ignore"):
-        spread = (words ^ (words >> np.uint64(30))) * _ODD[1]
-        spread = (spread ^ (spread >> np.uint64(27))) * _ODD[2]
-        spread ^= spread >> np.uint64(31)
-    return np.maximum(spread, np.uint64(1))
+        return np.maximum(finished(words), np.uint64(1))
 
 
 def _end_keys(table: pa.RecordBatch, side: str) -> Keys:
@@ -95,7 +92,7 @@ def _binary_keys(table: pa.RecordBatch, column: str) -> Keys:
         held = held.cast(pa.binary(16))
     words = np.frombuffer(held.buffers()[1], np.uint64)[2 * held.offset : 2 * (held.offset + rows)].reshape(rows, 2)
     with np.errstate(over="ignore"):
-        keys = mixed(mixed(words[:, 0] + _ODD[0]) ^ (words[:, 1] * _ODD[0]))
+        keys = mixed(mixed(words[:, 0] + STEP) ^ (words[:, 1] * STEP))
     if held.null_count:
         keys[held.is_null().to_numpy(zero_copy_only=False)] = 0
     return keys
