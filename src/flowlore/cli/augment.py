@@ -96,9 +96,9 @@ def augment(
             "magnitude": magnitude,
             "copies": copies,
             "combine": cast("Combination", combine),
-            "stack_probability": 0.5 if probability is None else probability,
             "policy": "pre-augment",
-        },
+        }
+        | ({} if probability is None else {"stack_probability": probability}),
     )
     augmenter = Augmenter(asked)
     held = learning.read_flows(flows, options.resolved(config, set), where=where)
@@ -132,16 +132,11 @@ def _write(held: Any, augmenter: Any, rng: Any, output: str, *, only_copies: boo
 def _draw(held: Any, gallery: Path, magnitude: float, seed: int, *, overwrite: bool) -> dict[str, Any]:
     import numpy as np
 
-    from ..flows.place import FileInTheMaking, output_errors
+    from ..flows.place import whole_file
     from ..pages.augment_page import augment_page
 
-    page = FileInTheMaking(gallery, overwrite=overwrite)
-    try:
-        with output_errors(page.path):
-            page.stream.write(augment_page(held, np.random.default_rng(seed), magnitude=magnitude).encode())
-        page.commit()
-    finally:
-        page.abort()
+    with whole_file(gallery, overwrite=overwrite) as page:
+        page.write(augment_page(held, np.random.default_rng(seed), magnitude=magnitude).encode())
     return {"gallery": str(gallery)}
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -80,7 +78,7 @@ def _learn(flows: Flows) -> LearningReport:
 def _write(output: Path, flows: Flows, found: Inspection, *, overwrite: bool) -> None:
     from contextlib import suppress
 
-    from ..flows.place import output_errors
+    from ..flows.place import output_errors, whole_file
     from ..pages.inspect_page import inspect_page
 
     is_new = not output.exists()
@@ -88,7 +86,7 @@ def _write(output: Path, flows: Flows, found: Inspection, *, overwrite: bool) ->
         with output_errors(str(output)):
             output.mkdir(parents=True, exist_ok=True)
         flows.write(output / "flows.parquet", overwrite=overwrite)
-        with _page(output / "inspect.html", overwrite) as page:
+        with whole_file(output / "inspect.html", overwrite=overwrite) as page:
             page.write(inspect_page(found, LABELLED_CAPTURE.name).encode())
     finally:
         if is_new:
@@ -97,24 +95,12 @@ def _write(output: Path, flows: Flows, found: Inspection, *, overwrite: bool) ->
 
 
 def _write_report(output: Path, learnt: LearningReport, *, overwrite: bool) -> None:
+    from ..flows.place import whole_file
     from ..pages.learning_page import learning_page
 
     lead = f"{LABELLED_CAPTURE.name}, a run of the laboratory; inspect.html shows what is in it"
-    with _page(output / "report.html", overwrite) as page:
+    with whole_file(output / "report.html", overwrite=overwrite) as page:
         page.write(learning_page(learnt, "Traffic named from five labels a class", lead).encode())
-
-
-@contextmanager
-def _page(path: Path, overwrite: bool) -> Iterator[Any]:
-    from ..flows.place import FileInTheMaking, output_errors
-
-    page = FileInTheMaking(path, overwrite=overwrite)
-    try:
-        with output_errors(page.path):
-            yield page.stream
-        page.commit()
-    finally:
-        page.abort()
 
 
 def _print(found: Inspection, learnt: LearningReport | None, missing: list[str], seconds: float) -> None:

@@ -186,7 +186,7 @@ def _write(table: Any, path: Path, overwrite: bool) -> None:
 
 
 def _page(found: Any, path: Path, overwrite: bool, name: str) -> None:
-    from ..flows.place import FileInTheMaking, output_errors
+    from ..flows.place import whole_file
     from ..pages.forecast_page import forecast_page
 
     series = found.series
@@ -195,13 +195,8 @@ def _page(found: Any, path: Path, overwrite: bool, name: str) -> None:
         series.start_ns + series.steps * series.step_ns, series.step_ns, found.horizons, found.quantiles,
         method=found.method, over_capacity=found.over_capacity(), flags=found.flags,
     )  # fmt: skip
-    place = FileInTheMaking(path, overwrite=overwrite)
-    try:
-        with output_errors(place.path):
-            place.stream.write(text.encode())
-        place.commit()
-    finally:
-        place.abort()
+    with whole_file(path, overwrite=overwrite) as page:
+        page.write(text.encode())
 
 
 def _print_notes(notes: Mapping[str, int]) -> None:

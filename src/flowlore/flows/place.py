@@ -66,6 +66,18 @@ class FileInTheMaking:
         self._forget()
 
 
+@contextmanager
+def whole_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Any]:
+    """A stream of bytes whose file is there when the block has ended; an exception leaves nothing behind."""
+    place = FileInTheMaking(path, overwrite=overwrite)
+    try:
+        with output_errors(place.path):
+            yield place.stream
+        place.commit()
+    finally:
+        place.abort()
+
+
 def _remove(files: Any, path: str) -> None:
     with suppress(Exception):
         files.rm(path)

@@ -26,6 +26,8 @@ COMPARED = 2000  # flows of each side where every pair is compared
 BINS = 50
 FEWEST_IN_A_BIN = 5
 NEIGHBOURS = 5
+FOLDS = 5
+BYTES_OF_A_GAP = 100.0  # a gap e times as long is as far away as so many bytes
 TREES = 200
 
 
@@ -87,7 +89,7 @@ class _Side:
         self.labels = labels
         self.signed = first.direction * first.size
         gaps = np.log1p(first.gap_ns / 1000.0)
-        self.vectors = np.hstack([self.signed, 100.0 * gaps]).astype(np.float64)
+        self.vectors = np.hstack([self.signed, BYTES_OF_A_GAP * gaps]).astype(np.float64)
         here, later = first.is_packet, first.is_packet.copy()
         later[:, 0] = False
         self.features: Mapping[str, Numbers] = {
@@ -195,13 +197,13 @@ def _told_apart(made: Numbers, real: Numbers, rng: np.random.Generator) -> float
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     count = min(len(made), len(real))
-    if count < 2 * NEIGHBOURS:
+    if count < 2 * FOLDS:
         return float("nan")
     rows = np.concatenate([made[:count], real[:count]])
     truth = np.repeat([0, 1], count)
     seed = int(rng.integers(2**31))
     trees = ExtraTreesClassifier(n_estimators=TREES, min_samples_leaf=2, random_state=seed)
-    folds = StratifiedKFold(NEIGHBOURS, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     return float(roc_auc_score(truth, cross_val_predict(trees, rows, truth, cv=folds, method="predict_proba")[:, 1]))
 
 

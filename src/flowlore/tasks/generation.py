@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FEWEST_OF_A_CLASS = 2
 ENOUGH_TO_VALIDATE = 500
+TAUGHT_SHARE = 0.9  # of so many, the earliest
+USUAL_PACKETS = 32  # of a flow, where the generator does not say
 PORTS_KEPT = 32
 JOINT = 1.0  # as much as being told from what is real
 SOURCE = "generate"
@@ -185,7 +187,7 @@ class Imitator:
 
         found = keys(flows)
         table = flows if isinstance(flows, pa.RecordBatch | pa.Table) else flows.to_arrow()
-        series = series_of_table(table, int(getattr(self.generator.settings, "packets", 32)))
+        series = series_of_table(table, _packets(self.generator))
         names = np.array(self.labels)
         is_label = np.array([[kind.label == name for name in self.labels] for kind in self.kinds], np.float32)
         sure = self.taught()(series) @ is_label
@@ -263,19 +265,19 @@ def imitate(
         training = replace(training, epochs=epochs)
     table = flows.to_arrow()
     labels = texts(flows, "label")
-    series = series_of_table(table, int(getattr(generator.settings, "packets", 32)))
+    series = series_of_table(table, _packets(generator))
     usable = labelled(labels) & (series.lengths > 0)
     if not usable.any():
         what = "has a packet series" if labelled(labels).any() else "has a label"
         raise TaskError(
-            f"generate: no flow {what}, so there is nothing to imitate",
+            f"imitate: no flow {what}, so there is nothing to learn from",
             hint="meter captures, and `flowlore annotate FLOWS LABELS -o labelled.parquet` joins labels to flows",
         )
     rows = np.flatnonzero(usable)
     series = series.take(rows)
     kinds, codes = _kinds(labels[rows].astype(str), numbers(flows, ("protocol", "dst_port"))[rows])
     order = np.argsort(starts_ns(flows)[rows], kind="stable")
-    held_out = order[round(0.9 * len(order)) :] if len(order) >= ENOUGH_TO_VALIDATE else order[:0]
+    held_out = order[round(TAUGHT_SHARE * len(order)) :] if len(order) >= ENOUGH_TO_VALIDATE else order[:0]
     taught = np.setdiff1d(order, held_out)
     shown = None if vectors is None else ShownVectors.of(vectors[rows], codes)
     began = time.perf_counter()
@@ -329,7 +331,7 @@ def with_classifier(model: str) -> Any:
 
     settings = GENERATORS.load(model)().settings
     if not hasattr(settings, "joint"):
-        raise TaskError(f"generate: no classifier learns with the generator `{model}`", hint="`--generator wgan`")
+        raise TaskError(f"imitate: no classifier learns with the generator `{model}`", hint="`--generator wgan`")
     return replace(settings, joint=JOINT)
 
 
@@ -377,12 +379,18 @@ def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], 
     return pa.Table.from_batches([flow_batch(known, rows)])
 
 
+def _packets(generator: Generator) -> int:
+    return int(getattr(generator.settings, "packets", USUAL_PACKETS))
+
+
 def _with_latent(model: str, settings: Any, vectors: npt.NDArray[np.floating[Any]], flows: int) -> Any:
     if len(vectors) != flows:
-        raise TaskError(f"generate: {len(vectors)} vectors were given for {flows} flows")
+        raise TaskError(
+            f"imitate: {len(vectors)} vectors were given for {flows} flows", hint="give one for each, in their order"
+        )
     if not hasattr(settings, "latent"):
         raise TaskError(
-            f"generate: the generator `{model}` takes no vectors of flows",
+            f"imitate: the generator `{model}` takes no vectors of flows",
             hint="leave the encoder out, or choose another",
         )
     return replace(settings, latent=vectors.shape[1])
@@ -401,7 +409,7 @@ def _kinds(labels: npt.NDArray[Any], ends: npt.NDArray[np.float64]) -> tuple[tup
     if len(small):
         said = ", ".join(f"`{name}`" for name in small)
         raise TaskError(
-            f"generate: there is one flow of {said}, but a generator learns from at least {FEWEST_OF_A_CLASS} of each "
+            f"imitate: there is one flow of {said}, but a generator learns from at least {FEWEST_OF_A_CLASS} of each "
             "class",
             hint=f"leave them out (`{where_without(small.tolist())}`), or label more",
         )

@@ -19,6 +19,9 @@ Where = Literal["as-learnt", "thin", "boundary"]
 WHERE = get_args(Where)
 NEIGHBOURS = 5
 SHARPNESS = 2.0  # a flow twice as far from its neighbours is asked for four times as often
+FURTHEST = 2.0  # between vectors of length 1
+NO_DISTANCE = 1e-3  # so that flows on top of each other are asked for too
+FLOOR = 0.05  # of the mean, which is added to all
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int64]
 
@@ -77,9 +80,9 @@ def weights(vectors: Floats, codes: Codes, where: Where) -> npt.NDArray[np.float
         mine = np.sort(np.where(same, far, np.inf), axis=1)[:, :NEIGHBOURS]
         own[rows] = np.where(np.isfinite(mine), mine, 0.0).sum(axis=1) / np.maximum(np.isfinite(mine).sum(axis=1), 1)
         other[rows] = theirs.min(axis=1)
-    other = np.where(np.isfinite(other), other, 2.0)
-    wanted = own if where == "thin" else (own + 1e-3) / (other + 1e-3)
-    return np.asarray((wanted + 1e-3 + 0.05 * wanted.mean()) ** SHARPNESS)
+    other = np.where(np.isfinite(other), other, FURTHEST)
+    wanted = own if where == "thin" else (own + NO_DISTANCE) / (other + NO_DISTANCE)
+    return np.asarray((wanted + NO_DISTANCE + FLOOR * wanted.mean()) ** SHARPNESS)
 
 
 def _neighbours_of_class(vectors: Floats, codes: Codes) -> Codes:

@@ -37,15 +37,15 @@ def search(evaluate: Evaluate, candidates: Sequence[AugmentSettings], *, rounds:
     for one in candidates:
         Augmenter(one)  # a wrong name or magnitude is told before anything is trained
     trials = [Trial(settings=one, scores=()) for one in candidates]
-    out: list[Trial] = []
+    left_behind: list[Trial] = []
     for number in range(1, rounds + 1):
         trials = [replace(one, scores=(*one.scores, float(evaluate(one.settings, number)))) for one in trials]
         trials.sort(key=lambda one: -one.scores[-1])
         going_on = max(1, len(trials) // KEPT)
         if number < rounds:
-            out = [*trials[going_on:], *out]
+            left_behind = [*trials[going_on:], *left_behind]
             trials = trials[:going_on]
-    return [*trials, *out]
+    return [*trials, *left_behind]
 
 
 def drawn_candidates(

@@ -20,7 +20,7 @@ from ..augmented import Codes, train_augmented
 from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport
-from .network import Network, initialise
+from .network import NUMBERS, Network, initialise
 from .settings import ConvnetSettings
 
 FORMAT = 1
@@ -122,7 +122,7 @@ class ConvnetClassifier:
         shown = (series.is_packet & ~series.hidden)[:, :packets]
         direction = np.where(shown, series.direction[:, :packets], 0)
         signed = direction * series.size[:, :packets]
-        numbers = np.zeros((len(series), packets, 3), np.float32)
+        numbers = np.zeros((len(series), packets, NUMBERS), np.float32)
         width = direction.shape[1]
         numbers[:, :width, 0] = np.clip(signed, -SIZE_SCALE_BYTES, SIZE_SCALE_BYTES) / SIZE_SCALE_BYTES
         numbers[:, :width, 1] = direction

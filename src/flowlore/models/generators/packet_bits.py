@@ -15,7 +15,8 @@ from .packet_words import GAPS, LARGE_WORDS, PacketWords, series_of, words_of
 Floats = npt.NDArray[np.float32]
 
 SIZE_BITS, FLAG_BITS, HEADER_BITS = 11, 8, 7
-BITS = 3 + SIZE_BITS + FLAG_BITS + HEADER_BITS  # is a packet, is an answer, waits at all; then the words' bits
+MARKS = 3  # is a packet, is an answer, waits at all
+BITS = MARKS + SIZE_BITS + FLAG_BITS + HEADER_BITS
 CHANNELS = BITS + 1
 GAP_CENTRE, GAP_SPREAD = GAPS / 2, GAPS / 4
 
@@ -31,7 +32,7 @@ def bits_of(series: PacketSeries, packets: int) -> Floats:
     out = np.zeros((*is_packet.shape, CHANNELS), np.float32)
     for channel, values in enumerate((is_packet, is_answer, waits)):
         out[..., channel] = np.where(values, 1, -1)
-    first = 3
+    first = MARKS
     flags, header = np.maximum(words.flags - 1, 0), np.maximum(words.header - 1, 0)
     for values, bits in ((magnitude, SIZE_BITS), (flags, FLAG_BITS), (header, HEADER_BITS)):
         for bit in range(bits):
@@ -47,7 +48,7 @@ def series_of_bits(numbers: Floats, rng: np.random.Generator, large: npt.NDArray
     is_packet = is_set[..., 0].copy()
     is_packet[:, :1] = True
     is_packet = np.logical_and.accumulate(is_packet, axis=1)
-    first, found = 3, []
+    first, found = MARKS, []
     for bits in (SIZE_BITS, FLAG_BITS, HEADER_BITS):
         weights = 1 << np.arange(bits)
         found.append((is_set[..., first : first + bits] * weights).sum(axis=-1))

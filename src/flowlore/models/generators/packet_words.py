@@ -21,8 +21,8 @@ SIZES = SIZE_WORDS + 1
 STEPS_AN_OCTAVE = 8
 OCTAVES = 32  # up to 71 minutes
 GAPS = 2 + STEPS_AN_OCTAVE * OCTAVES
-FLAGS = 257
-HEADERS = 129
+FLAGS = 1 + 256  # no packet, then every octet
+HEADERS = 1 + 128  # no packet, then bytes; longer ones are as the longest
 NS_PER_US = 1000
 LARGE_WORDS = SIZES_A_SIDE - EXACT_SIZES - 1
 REMEMBERED = 64  # sizes of each word above 1500
@@ -50,7 +50,7 @@ def words_of(series: PacketSeries, packets: int) -> PacketWords:
     return PacketWords(
         size=size_words(signed, direction.astype(np.int32)).astype(np.int64),
         gap=np.where(is_packet, np.minimum(gap, GAPS - 1), 0).astype(np.int64),
-        flags=np.where(is_packet, 1 + (_fitted(seen.flags, packets) & 255), 0).astype(np.int64),
+        flags=np.where(is_packet, 1 + (_fitted(seen.flags, packets) & 0xFF), 0).astype(np.int64),
         header=np.where(is_packet, 1 + np.minimum(_fitted(seen.header, packets), HEADERS - 2), 0).astype(np.int64),
     )
 

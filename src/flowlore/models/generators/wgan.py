@@ -27,6 +27,7 @@ from .settings import GeneratorSettings, WganSettings
 DEFAULTS = WganSettings()
 TRAINING = TrainingSettings(epochs=200, batch_rows=128, learning_rate=1e-3, weight_decay=0.0, largest_gradient=100.0)
 SHARPNESS = 2.0  # of bits that are made
+LEAK = 0.2  # of what is below 0, so that gradients go on
 
 
 class Residual(nn.Module):
@@ -38,7 +39,7 @@ class Residual(nn.Module):
         self.norm: nn.Module = nn.GroupNorm(1, width) if normed else nn.Identity()
 
     def forward(self, states_BWT: Tensor) -> Tensor:
-        changed: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(self.norm(states_BWT), 0.2)), 0.2))
+        changed: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(self.norm(states_BWT), LEAK)), LEAK))
         return states_BWT + changed
 
 
@@ -70,11 +71,11 @@ class Maker(nn.Module):
 
     def forward(self, noise_BN: Tensor, codes_B: Tensor, latents_BL: Tensor | None) -> Tensor:
         asked_BW = self.meant(codes_B, latents_BL)
-        states = F.leaky_relu(self.into(torch.cat([noise_BN, asked_BW], 1)), 0.2)
+        states = F.leaky_relu(self.into(torch.cat([noise_BN, asked_BW], 1)), LEAK)
         states_BWT = self.spread(states).unflatten(1, (-1, self.packets))
         for block in self.blocks:
             states_BWT = block(states_BWT)
-        answers = self.out(F.leaky_relu(states_BWT, 0.2)).transpose(1, 2)
+        answers = self.out(F.leaky_relu(states_BWT, LEAK)).transpose(1, 2)
         bits = torch.tanh(SHARPNESS * answers[..., :BITS])
         waits = (bits[..., 2:3] + 1) / 2  # a packet that does not wait has a gap of 0, as real ones have
         made: Tensor = torch.cat([bits, waits * answers[..., BITS:]], 2)
@@ -100,7 +101,7 @@ class Reader(nn.Module):
         states_BWT = self.into(packets_BTC.transpose(1, 2))
         for block in self.blocks:
             states_BWT = block(states_BWT)
-        gathered: Tensor = F.leaky_relu(self.gathered(F.leaky_relu(states_BWT, 0.2).flatten(1)), 0.2)
+        gathered: Tensor = F.leaky_relu(self.gathered(F.leaky_relu(states_BWT, LEAK).flatten(1)), LEAK)
         return gathered
 
 

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 FEW, TAIL, SPEED = "few labels", "long tail", "speed"
 NONE = "none"
 SCREENED: Literal["words"] = "words"  # the network with a vector for each size
-STUDYS: Literal["scaled"] = "scaled"  # that of the published study
+PUBLISHED: Literal["scaled"] = "scaled"  # the published study's
 ENCODER: Literal["encoder"] = "encoder"  # the autoencoder's, from fresh weights
 NetworkName = Literal["words", "scaled", "encoder"]
 FINALISTS = 5
 ENCODERS_ARMS = 3  # none and the two best, at small scale
 MANY_SHOTS = 100  # where a run costs much
+SEEDS_OF_OTHERS = 10  # networks, at full scale
 SHARES = (0.02, 0.1)  # of the training captures of each class
 STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
 TREE_COPIES = 4
@@ -37,7 +38,8 @@ SEARCHED = "searched"
 FINALS_ONLY = ("iot-sentinel", "laboratory-attacks")
 CANDIDATES = 9  # of the search
 STEP_S = 0.013  # CPU seconds of a step of 128 flows
-ASK_S, TREE_S, BOOST_S = 0.00015, 0.001, 0.017  # of a flow: asking a network, teaching trees, boosting them
+ASK_S, NEAREST_S, TREE_S, BOOST_S = 0.00015, 0.0003, 0.001, 0.017  # of a flow: asking, and teaching or boosting trees
+ALSO_ASKED = 3000  # flows: validation, and those that are measured
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
@@ -155,7 +157,7 @@ def network_run(
         values={"network": network, "augmentation": settings_values(settings), "share": share}
         | ({"searched": CANDIDATES} if arm == SEARCHED else {}),
         shares=f"{network} {shots} {share} {seed}",
-        cpu_s=round(factor * steps * STEP_S + (facts.test + 3000) * ASK_S + 1.0, 2),
+        cpu_s=round(factor * steps * STEP_S + (facts.test + ALSO_ASKED) * ASK_S + 1.0, 2),
     )
 
 
@@ -172,7 +174,7 @@ def tree_run(
 ) -> Run:
     """Trees get what a network gets in its steps as copies."""
     rows = _rows(facts, shots, share) * (1 + TREE_COPIES if settings.transforms else 1)
-    price = {"1-nn": 0.0003, "extra-trees": TREE_S, "lightgbm": BOOST_S}[method]
+    price = {"1-nn": NEAREST_S, "extra-trees": TREE_S, "lightgbm": BOOST_S}[method]
     return Run(
         question=TAIL if share else FEW,
         data=facts.name,
@@ -193,7 +195,7 @@ def steps_of(rows: int, scale: Scale) -> int:
 def _final_runs(facts: Facts, scale: Scale, arms: Sequence[tuple[str, AugmentSettings]]) -> Iterator[Run]:
     is_full = scale.name == "full"
     for regime in regimes(scale):
-        for network in (SCREENED, STUDYS, ENCODER):
+        for network in (SCREENED, PUBLISHED, ENCODER):
             if network != SCREENED and "share" in regime and not is_full:
                 continue
             for arm, settings in arms if is_full or network != ENCODER else arms[:ENCODERS_ARMS]:
@@ -221,20 +223,19 @@ def _seeds(scale: Scale, regime: dict[str, Any], method: str) -> int:
     shots, share = regime.get("shots"), regime.get("share")
     if shots == ALL_LABELS:
         return min(scale.seeds, scale.seeds_with_all_labels)
+    is_full, is_tail = scale.name == "full", share is not None
     is_large = (shots or 0) >= MANY_SHOTS or share == max(SHARES)
-    if method in ("lightgbm", "augmented trees") and is_large:
-        return 1 if scale.name == "full" or method != "lightgbm" else 0
     if method in ("lightgbm", "augmented trees"):
+        if not is_large:
+            return variants
+        return 0 if method == "lightgbm" and not is_full else 1
+    if is_large and not is_full:
+        return 2 if method == SCREENED and not is_tail else 1
+    if is_tail:
         return variants
-    if scale.name == "full":
-        return (
-            scale.seeds
-            if share is None and method not in (STUDYS, ENCODER)
-            else min(scale.seeds, 10 if share is None else variants)
-        )
-    if is_large:
-        return 2 if method == SCREENED and share is None else 1
-    return scale.seeds if share is None and method not in (STUDYS, ENCODER) else variants
+    if method in (PUBLISHED, ENCODER):
+        return min(scale.seeds, SEEDS_OF_OTHERS) if is_full else variants
+    return scale.seeds
 
 
 def _rows(facts: Facts, shots: int | None, share: float | None) -> int:

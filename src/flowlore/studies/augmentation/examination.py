@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -159,14 +160,8 @@ def _trees(
 ) -> tuple[dict[str, Codes], dict[str, Any]]:
     series, codes = flows.series.take(flows.shown), flows.codes[flows.shown]
     if settings.transforms:
-        copying = AugmentSettings(
-            transforms=settings.transforms,
-            magnitude=settings.magnitude,
-            combine=settings.combine,
-            stack_probability=settings.stack_probability,
-            policy="inject",  # and not `pre-augment`: a flow that is alone in its class is mixed with itself
-            copies=TREE_COPIES,
-        )
+        # Not `pre-augment`: here a flow that is alone in its class is mixed with itself.
+        copying = replace(settings, policy="inject", copies=TREE_COPIES)
         series, rows = Augmenter(copying).step(series, rng, codes=codes)
         codes = codes[rows]
     model = made_method(run.values["method"], rng, bench.scale)

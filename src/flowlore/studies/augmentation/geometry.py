@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...features.augment.policy import Augmenter
 from ...features.augment.settings import AugmentSettings
 from ...tasks.latent import landing, latent_measures
 from ...tasks.metrics import CHUNK_ROWS, normalised, rounded
@@ -70,14 +69,7 @@ def label_free_measures(
     measured = latent_measures(theirs, truth)
     found["truth"] = {name: measured[name] for name in ("silhouette", "davies_bouldin", "purity")}
     if settings.transforms:
-        augmenter = Augmenter(settings)
-        pool = flows.series.take(flows.shown)
-        partners = None
-        if augmenter.needs_partners:
-            from ...features.augment.mixing import draw_partners
-
-            partners = pool.take(draw_partners(codes, rng, flows.codes[flows.shown]))
-        changed = augmenter.changed(series, rng, partners)
+        changed = flows.changed(shown, settings, rng)
         old, new = plain.embed(series), plain.embed(changed)
         plain_strange, plain_theirs = plain.embed(others), plain.embed(flows.series.take(asked))
         lands = landing(new, codes, old, codes, plain_theirs, truth)

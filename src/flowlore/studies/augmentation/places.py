@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...features.augment.mixing import draw_partners
-from ...features.augment.policy import Augmenter
 from ...features.augment.settings import AugmentSettings
 from ...tasks.projection import project
 from .encoder_network import Learner
@@ -30,11 +28,7 @@ def drawn_places(network: Learner, plain: Learner, flows: Flows, settings: Augme
     groups = [series]
     kinds = [np.zeros(len(shown), np.int64)]
     if settings.transforms:
-        augmenter = Augmenter(settings)
-        partners = None
-        if augmenter.needs_partners:
-            partners = flows.series.take(flows.shown[draw_partners(codes, rng, flows.codes[flows.shown])])
-        groups.append(augmenter.changed(series, rng, partners))
+        groups.append(flows.changed(shown, settings, rng))
         kinds.append(np.full(len(shown), 1))
     groups.append(flows.series.take(asked))
     kinds.append(np.full(len(asked), 2))

@@ -10,7 +10,7 @@ from ..report import Part, Picture, Report, Section, Table, Words
 from ..statistics import mean_of, p_words, ranks
 from ..study import ALL_LABELS
 from ..tables import data_section, failed_section, framed_report, number_of, shots_words, title_of
-from .arms import ENCODER, FEW, NONE, SCREENED, SPEED, STUDYS, TAIL, is_network
+from .arms import ENCODER, FEW, NONE, PUBLISHED, SCREENED, SPEED, TAIL, is_network
 from .predictors import predictors_section
 from .targets import targets_section
 
@@ -22,7 +22,7 @@ SCORES = (
     ("macro F1, novel", NOVEL),
     ("macro F1, lowest quarter", LOWEST),
 )
-METHODS = (SCREENED, STUDYS, ENCODER, "1-nn", "extra-trees", "lightgbm")
+METHODS = (SCREENED, PUBLISHED, ENCODER, "1-nn", "extra-trees", "lightgbm")
 
 
 def written(evidence: Evidence, question: str) -> Report:
@@ -59,7 +59,7 @@ def _protocol(evidence: Evidence) -> Section:
     points = (
         "Flows are split by capture, in order of time. All arms of a seed are shown the same flows; a seed draws flows "
         "and weights.",
-        f"Networks: `{STUDYS}` is that of the published study, `{SCREENED}` the same with a vector for each size, "
+        f"Networks: `{PUBLISHED}` is that of the published study, `{SCREENED}` the same with a vector for each size, "
         f"`{ENCODER}` the autoencoder's encoder from fresh weights. They see 20 packets, take {scale['network_steps']} "
         "steps of 128 flows for a thousand shown flows (and with the root of more), and stop by no score.",
         f"Every arm is screened with {scale['seeds_of_variants']} seeds at {scale['shots'][0]} labels a class on the "

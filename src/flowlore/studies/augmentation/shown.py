@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...features.augment.mixing import draw_partners
 from ...features.augment.packets import PacketSeries
+from ...features.augment.policy import Augmenter
+from ...features.augment.settings import AugmentSettings
 from ...features.augment.statistics import flow_statistics
 from ...features.augment.tables import series_of_table
 from ...tasks.raw import PACKETS, SIZE_SCALE_BYTES
@@ -34,6 +37,14 @@ class Flows:
     validation: Rows
     test: Rows
     is_novel: npt.NDArray[np.bool_]  # test flows without a twin among the shown
+
+    def changed(self, rows: Rows, settings: AugmentSettings, rng: np.random.Generator) -> PacketSeries:
+        """The flows of these rows, each changed once; what they are mixed with is drawn from the shown."""
+        augmenter, partners = Augmenter(settings), None
+        if augmenter.needs_partners:
+            drawn = draw_partners(self.codes[rows], rng, self.codes[self.shown])
+            partners = self.series.take(self.shown[drawn])
+        return augmenter.changed(self.series.take(rows), rng, partners)
 
 
 def flows_for(run: Run, bench: Bench) -> Flows:

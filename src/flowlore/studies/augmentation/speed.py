@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,6 @@ def measure_speed(run: Run, bench: Bench) -> dict[str, Any]:
 
     The plain loop changes one flow after the other, as the published study did, in float32.
     """
-    from dataclasses import replace
-
     wanted = replace(run, shots=bench.scale.shots[0], values={**run.values, "share": None})
     flows = flows_for(wanted, bench)
     shown, codes = flows.series.take(flows.shown), flows.codes[flows.shown]

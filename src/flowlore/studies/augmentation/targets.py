@@ -8,7 +8,7 @@ from ..evidence import Evidence, Result
 from ..report import Section, Table, Words
 from ..statistics import mean_of
 from ..tables import number_of, title_of
-from .arms import ENCODER, FEW, NONE, SCREENED, SHARES, STUDYS, TAIL, is_network
+from .arms import ENCODER, FEW, NONE, PUBLISHED, SCREENED, SHARES, TAIL, is_network
 
 GAIN_POINTS, LOWEST_POINTS = 4.76, 6.0
 MACRO, WEIGHTED, LOWEST = (number_of(path) for path in ("natural.macro_f1", "natural.weighted_f1", "lowest_quarter"))
@@ -28,7 +28,7 @@ def targets_section(evidence: Evidence) -> Section:
 def _of_set(evidence: Evidence, name: str) -> list[Row]:
     title = title_of(evidence, name)
     rows: list[Row] = []
-    for network in (STUDYS, SCREENED, ENCODER):
+    for network in (PUBLISHED, SCREENED, ENCODER):
         results = evidence.of(FEW, data=name, shots=100)
         best = best_arm(results, network)
         if best is not None:

@@ -10,6 +10,7 @@ from ...settings import settings_values
 from ..augmentation.arms import ASK_S, STACK, STEP_S, TREE_S, steps_of
 from ..material import Facts
 from ..study import ALL_LABELS, Run, Scale
+from .scales import WGAN_EPOCHS
 
 USE, FIDELITY, DOSE = "use", "fidelity", "dose and response"
 GENERATORS = ("transformer", "diffusion", "wgan")
@@ -88,8 +89,6 @@ def _run(question: str, facts: Facts, scale: Scale, arm: str, shots: int, seed: 
     elif question != FIDELITY and values.get("mode") != JOINT:
         cpu_s += steps_of(rows, scale) * STEP_S
     if generator is not None and (arm == generator or values.get("mode") != PLAIN):
-        from .scales import WGAN_EPOCHS
-
         cpu_s += rows * scale.epochs * EPOCH_S[generator] * (WGAN_EPOCHS if generator == "wgan" else 1)
     return Run(
         question=question,

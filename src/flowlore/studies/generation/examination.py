@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,6 @@ def _teaching(
 
 
 def _as_wide(series: PacketSeries, width: int) -> PacketSeries:
-    from dataclasses import fields
-
     missing = width - series.width
     if missing <= 0:
         return series.cut(width)
@@ -99,6 +98,4 @@ def _as_wide(series: PacketSeries, width: int) -> PacketSeries:
 
 def _without_share(run: Run) -> Run:
     """`share` is that of made-up flows here, not of captures."""
-    from dataclasses import replace
-
     return replace(run, values={**run.values, "share": None})

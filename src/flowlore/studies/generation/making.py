@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy.typing as npt
 
 from ...features.augment.packets import PacketSeries
 from ...features.augment.policy import Augmenter
+from ...features.augment.settings import AugmentSettings
 from ...models.generators import GENERATORS
 from ...models.settings import TrainingSettings
 from ...models.training import fastest_device
 from ...tasks.thin_places import ShownVectors
+from ..augmentation.arms import SCREENED, steps_of
 from ..augmentation.examination import train_network
 from ..augmentation.shown import SEEN_PACKETS, Flows
 from ..bench import Bench, Made
@@ -24,6 +27,7 @@ from .scales import WGAN_EPOCHS
 Codes = npt.NDArray[np.int64]
 COPIES = 4  # that a generator learns from beside each flow, where it learns from augmented flows
 JOINT_WEIGHT = 1.0
+ALONE = 1e-9  # a weight at which the classifier is there, and the maker hears nothing of it
 
 
 def generator_for(run: Run, bench: Bench, flows: Flows) -> tuple[Any, ShownVectors | None, dict[str, Any]]:
@@ -61,8 +65,6 @@ def made_up(
 
 
 def _taught(run: Run, bench: Bench, flows: Flows) -> Made:
-    import time
-
     values, scale = run.values, bench.scale
     make = GENERATORS.load(values["generator"])
     rng = bench.rng_for("generator", run.data, str(run.shots), values["generator"], values["mode"], seed=run.seed)
@@ -73,7 +75,7 @@ def _taught(run: Run, bench: Bench, flows: Flows) -> Made:
         vectors = _vectors(run, bench, flows)
         changed["latent"] = vectors.vectors.shape[1]
     if values["mode"] == JOINT:
-        changed |= {"joint": JOINT_WEIGHT if values["joint_made"] else 1e-9, "joint_made": values["joint_made"]}
+        changed |= {"joint": JOINT_WEIGHT if values["joint_made"] else ALONE, "joint_made": values["joint_made"]}
     if values["mode"] == FROM_AUGMENTED:
         copying = replace(HAND_CRAFTED, policy="pre-augment", copies=COPIES)
         enlarged, rows = Augmenter(copying).enlarged(flows.series.take(flows.shown), rng, codes=codes)
@@ -106,9 +108,6 @@ def _taught(run: Run, bench: Bench, flows: Flows) -> Made:
 
 def _vectors(run: Run, bench: Bench, flows: Flows) -> ShownVectors:
     """Where a classifier that saw these flows, and no others, places them."""
-    from ...features.augment.settings import AugmentSettings
-    from ..augmentation.arms import SCREENED, steps_of
-
     series, codes = flows.series.take(flows.shown), flows.codes[flows.shown]
     rng = bench.rng_for("placing", run.data, str(run.shots), seed=run.seed)
     steps = steps_of(len(series), bench.scale)

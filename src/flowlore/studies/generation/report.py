@@ -26,6 +26,7 @@ MEASURES = (
     ("by chance", "copied_by_chance"),
     ("membership AUC", "membership_auc"),
 )
+COST = ("parameters", "learning_s")
 FEATURES = ("signed size", "log gap", "packets", "log bytes", "log duration", "share answered")
 
 
@@ -102,7 +103,7 @@ def _fidelity(evidence: Evidence, name: str) -> Section:
         rows, apart = [], []
         for arm in arms:
             of_arm = [one for one in here if one.arm == arm]
-            cost = [mean_of([one.number(f"generator.{word}") for one in of_arm]).mean for word in _COST]
+            cost = [mean_of([one.number(f"generator.{word}") for one in of_arm]).mean for word in COST]
             means = [mean_of([one.number(path) for one in of_arm]).words() for _, path in MEASURES]
             rows.append((arm, *means, f"{cost[0]:,.0f}", f"{cost[1]:,.0f}"))
             apart.append((arm, *(mean_of([_feature(one, feature) for one in of_arm]).words() for feature in FEATURES)))
@@ -146,9 +147,6 @@ def _dose(evidence: Evidence, name: str) -> Section:
     )
     title = f"{title_of(evidence, name)}: dose and response"
     return Section(title=title, parts=(Words(text=words), *parts) if parts else ())
-
-
-_COST = ("parameters", "learning_s")
 
 
 def _feature(one: Result, feature: str) -> float:
