@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from ..config import PipelineConfig
     from ..features.augment.settings import AugmentSettings
+    from ..flows.annotate import AnnotateReport
     from ..flows.table import Flows
     from ..tasks.predictor import Predictor
     from .metering import Request
@@ -84,7 +86,19 @@ def read_flows(
         batches = list(scan)
         account = scan.account
     flows = Flows.from_batches(batches, account).sort()
-    return flows if labels is None else annotate(flows, labels)[0]
+    if labels is None:
+        return flows
+    labelled, report = annotate(flows, labels)
+    print_losses(labels, report)
+    return labelled
+
+
+def print_losses(labels: Path, report: AnnotateReport) -> None:
+    """On standard error: labels that did not reach a flow, which nobody would notice in what comes of the others."""
+    from .text import printable
+
+    if lost := report.losses():
+        print(f"{printable(str(labels))}: {'; '.join(lost)}", file=sys.stderr)
 
 
 def batches_of(inputs: list[str], settings: PipelineConfig, where: str | None) -> Iterator[Any]:

@@ -55,6 +55,7 @@ def map(
                 mapper.add(batch if annotator is None else annotator(batch), is_new=is_new)
         if annotator is not None:
             annotator.require_match()
+            learning.print_losses(labels, annotator.report())
         drawn = mapper.finish(rng=np.random.default_rng(seed))
         with output_errors(page.path):
             page.stream.write(map_page(drawn, _title(flows)).encode())

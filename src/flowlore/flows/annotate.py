@@ -73,6 +73,21 @@ class AnnotateReport:
         shown += [(f"  {label}", f"{count:,}") for label, count in self.by_label.items()]
         return shown
 
+    def losses(self) -> list[str]:
+        """What of the labels did not reach a flow as it stands in the file; empty where all did."""
+        lost = []
+        if self.unmatched_labels:
+            rows = _examples(self.unmatched_examples, self.unmatched_labels)
+            lost.append(f"{self.unmatched_labels:,} of {self.labels:,} rows fit no flow{rows}")
+        if self.skipped:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.skipped.items())
+            lost.append(f"rows that cannot be used: {reasons}")
+        if self.disagreeing:
+            lost.append(f"{self.disagreeing:,} flows keep another label, which they had")
+        if self.conflicts:
+            lost.append(f"{self.conflicts:,} flows have several labels, of which the row that says most gives one")
+        return lost
+
     def __str__(self) -> str:
         return "\n".join(f"{name:>13}  {value}" for name, value in self.lines())
 
@@ -90,8 +105,8 @@ def annotate(
 
     Where several labels fit a flow, the row that says most wins: fewest open keys, then the shortest time, then the
     first in the file. A label that a flow has already stays unless `overwrite`. `source` is written as `label_source`
-    where the file has none; it is the file's name unless given. Labels of which none fits any flow are a `TaskError`
-    unless `allow_no_match`.
+    where the file has none; it is the file's name unless given. No label, or labels of which none fits any flow, are a
+    `TaskError` unless `allow_no_match`.
     """
     with Annotator(labels, how=how, overwrite=overwrite, source=source) as annotator:
         table = flows.to_arrow()
@@ -169,10 +184,15 @@ class Annotator:
         return report
 
     def require_match(self) -> None:
-        """After the last batch: labels of which none fits any flow are a `TaskError` that says what was compared."""
+        """After the last batch: no label, or none that fits any flow, is a `TaskError` that says what was compared."""
         report = self._report
-        if not report.labels or report.labelled or report.kept:
+        if report.labelled or report.kept:
             return
+        if not report.labels:
+            raise TaskError(
+                f"annotate: no label is in {self._shown}",
+                hint="a file with a row for each label and the flows that it is of, such as `host,label`",
+            )
         raise TaskError(
             f"annotate: none of {report.labels:,} labels of {self._shown} fits any of {report.flows:,} flows"
             + "".join(f"\n  {line}" for line in self._comparison()),

@@ -39,6 +39,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "from": ("from", "since", "start", "start_time", "begin"),
     "to": ("to", "until", "end", "end_time", "stop"),
 }
+ZEROS_WITHIN_BYTES = 1 << 16
 ALWAYS_NS = (-(2**63), 2**63 - 1)
 
 _KEYS: Mapping[How, tuple[str, ...]] = {
@@ -86,6 +87,7 @@ def read_labels(labels: str | Path | pa.Table, how: How | None = None) -> Labels
 def _read_table(path: Path) -> pa.Table:
     name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
     try:
+        _refuse_zeros(path)
         if name.endswith((".jsonl", ".ndjson", ".json")):
             return pl.read_ndjson(path, infer_schema_length=None).to_arrow()
         if name.endswith((".csv", ".tsv", ".txt")):
@@ -111,6 +113,20 @@ def _read_table(path: Path) -> pa.Table:
         f"annotate: what `{path}` holds is not known from its name",
         hint="labels are read from `.csv`, `.tsv`, `.jsonl` and `.parquet`",
     )
+
+
+def _refuse_zeros(path: Path) -> None:
+    """Zero bytes are no text, and parsers of text fail in odd ways on them."""
+    if not path.name.lower().endswith((".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")):
+        return
+    with path.open("rb") as file:
+        beginning = file.read(ZEROS_WITHIN_BYTES)
+    if b"\0" in beginning:
+        what = "UTF-16 text" if beginning[:2] in (b"\xff\xfe", b"\xfe\xff") else "no text: it holds zero bytes"
+        raise InputError(
+            f"annotate: the labels `{path}` cannot be read: they are {what}",
+            hint=f"save them as UTF-8: `iconv -f UTF-16 -t UTF-8 {path.name}`" if what.startswith("UTF") else None,
+        )
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

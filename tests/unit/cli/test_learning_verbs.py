@@ -98,6 +98,17 @@ def test_classes_that_are_left_out_are_named(office: Path, tmp_path: Path, capsy
     assert line.endswith(f"; {report['not_asked']} flows of them were not asked")
 
 
+def test_labels_that_reach_no_flow_are_told(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text((DEMO / "labels.csv").read_text() + "203.0.113.99,,,,,,,nobody\n")
+    for verb in (["evaluate"], ["map", "-o", str(tmp_path / "map.html")]):
+        assert teach(tmp_path / verb[0], "--json") == 0
+        assert capsys.readouterr().err == ""
+        asked = [verb[0], str(tmp_path / verb[0]), str(DEMO_CAPTURE), *verb[1:], "--json"]
+        assert run([*asked, "--labels", str(labels)]) == 0
+        assert "rows fit no flow" in capsys.readouterr().err
+
+
 def test_one_class_teaches_nothing(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     labels = tmp_path / "labels.csv"
     rows = (DEMO / "labels.csv").read_text().splitlines()

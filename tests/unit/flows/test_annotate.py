@@ -251,6 +251,27 @@ def test_label_files_that_cannot_be_read_say_where(flows, write, tmp_path):
         annotate(flows, tmp_path / "nowhere" / "labels.parquet")
 
 
+def test_labels_that_are_no_text_or_none_at_all(flows, write, tmp_path):
+    (tmp_path / "utf16.csv").write_bytes("host,label\n10.0.0.1,x\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"utf16\.csv` cannot be read: they are UTF-16 text[\s\S]*iconv"):
+        annotate(flows, tmp_path / "utf16.csv")
+    (tmp_path / "empty").mkdir()
+    for nothing in (write("host,label\n"), tmp_path / "empty"):
+        with pytest.raises(TaskError, match="no label is in"):
+            annotate(flows, nothing)
+        assert annotate(flows, nothing, allow_no_match=True)[1].labels == 0
+
+
+def test_what_of_the_labels_is_lost(flows, write):
+    assert annotate(flows, write("host,label\n10.0.0.1,a\n"))[1].losses() == []
+    lost = annotate(flows, write("host,label\n10.0.0.1,a\n10.0.0.1,b\n192.0.2.77,c\n10.0.0.2,new\n10.0.0.1,-\n"))[
+        1
+    ].losses()
+    assert [one for one in lost if one.startswith("1 of 5 rows fit no flow")], lost
+    assert [one for one in lost if "no-label 1" in one] and [one for one in lost if "several labels" in one]
+    assert [one for one in lost if one.startswith("1 flows keep another label")]
+
+
 def test_a_report_shows_rows_and_conflicts_in_short(flows, write):
     _, report = annotate(flows, write("host,label\n10.0.0.1,a\n10.0.0.1,b\n192.0.2.77,c\n"))
     text = str(report)
