@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -169,8 +170,9 @@ def _unknown(path: str, root: type[Settings]) -> SettingError:
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
     groups = sorted({name.rpartition(".")[0] for name in known} - {""})
     begun = [name for name in known if name.startswith(path)]
+    in_group = begun[:1] if "." in path else []
     begun += [name for name in known if name.rpartition(".")[2].startswith(leaf)]
-    near = same_leaf[:1] or begun[:1] or get_close_matches(path, known, n=1, cutoff=0.6)
+    near = in_group or same_leaf[:1] or begun[:1] or get_close_matches(path, known, n=1, cutoff=0.6)
     if "." not in path:
         near = near or get_close_matches(path, groups, n=1, cutoff=0.5)
     hint = f"did you mean `{near[0]}`?" if near else "run `flowlore config` to see every setting"
@@ -244,6 +246,8 @@ def _problem(value: Any, type_: Any, item: Field[Any]) -> str | None:
         if not inside or value != value:
             wanted = " a number" if value != value else ""
             return f"is {_shown(value)}, but must be{wanted}{_bounds(low, high)}"
+        if value in (inf, -inf):
+            return f"is {_shown(value)}, but must be a finite number{_bounds(low, high)}"
     return None
 
 

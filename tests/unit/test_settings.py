@@ -36,6 +36,7 @@ class Reading(Settings):
     ports: tuple[int, ...] = setting((2055,), "UDP ports of exporters")
     map_file: Path | None = setting(None, "column map")
     note: str = setting("", "free text")
+    weight: float = setting(1.0, "how much it counts", minimum=0)
     scale: dict[str, float] = field(default_factory=dict, metadata={"meaning": "factors"})
 
 
@@ -65,6 +66,7 @@ def test_an_unknown_name_tells_the_nearest() -> None:
         ("idle_timeout_s=3", "did you mean `meter.idle_timeout_s`?"),  # the right leaf without its group
         ("metre.max_packets=3", "did you mean `meter.max_packets`?"),
         ("meter.idle=3", "did you mean `meter.idle_timeout_s`?"),
+        ("reading.map=3", "did you mean `reading.map_file`?"),
         ("zzz=3", "run `flowlore config` to see every setting"),
         ("meter=3", "for example `--set meter.idle_timeout_s=…`"),
         ("meter.names", "for example `--set meter.idle_timeout_s=30`"),
@@ -84,6 +86,7 @@ def test_wrong_overrides_are_helped(override: str, hint: str) -> None:
             "meter.idle_timeout_s=nan",
             "config: `meter.idle_timeout_s` is nan, but must be a number from 0.001 to 86,400",
         ),
+        ("reading.weight=inf", "config: `reading.weight` is inf, but must be a finite number at least 0"),
         ("meter.idle_timeout_s=fast", 'is "fast" (text), but must be a number from 0.001 to 86,400'),
         ("meter.max_packets=1.5", "is 1.5, but must be a whole number from 0 to 1,024"),
         ("meter.max_packets=true", "is true, but must be a whole number"),
@@ -169,6 +172,7 @@ def test_values_are_plain() -> None:
         "ports": [2055],
         "map_file": None,
         "note": "",
+        "weight": 1.0,
         "scale": {},
     }
 

@@ -97,9 +97,11 @@ def _everyone(host: str | None) -> int:
 
 def _wanted(report: HostReport, host: str) -> HostVerdict:
     from ..errors import InputError
+    from ..flows.addresses import host_text
 
+    wanted = host_text(host)
     for one in report.verdicts:
-        if one.host == host:
+        if one.host in (host, wanted):
             return one
     raise InputError(f"hosts: no flow has the host `{host}`", hint="`flowlore inspect` lists the hosts of the input")
 
@@ -157,7 +159,8 @@ def _print_host(one: HostVerdict) -> None:
     )
     if one.labels:
         print("its flows: " + ", ".join(f"{printable(name)} ({count:,})" for name, count in one.labels.items()))
-    print("\nflows that decided:")
+    nearly = "" if one.nearly is None else f"{printable(one.nearly)}, of which too few flows are sure"
+    print(f"\nflows nearest to {nearly}:" if nearly else "\nflows that decided:")
     rows = [
         [
             time_words(why.start_ns),

@@ -82,6 +82,7 @@ def pretrain(
         raise SettingError(f"pretrain: `--task` is of flowgen, not of `{model}`", hint="leave it out")
     import numpy as np
 
+    from ..errors import InputError
     from ..features.settings import FeatureSettings
     from ..models import MODELS
     from ..models.training import device_of
@@ -90,6 +91,11 @@ def pretrain(
     from ..tasks.pretraining import pretrain as train
     from .text import print_json, printable
 
+    if apart and len(flows) < 2:
+        raise InputError(
+            f"pretrain: `--apart` makes every input a network of its own, and `{flows[0]}` is the only one",
+            hint="name each network's folder, e.g. `campus/ branch/`, or leave `--apart` out",
+        )
     settings = options.resolved(config, set)
     augmentation = learning.augmentation(augment, copies)
     MODELS.load(model)

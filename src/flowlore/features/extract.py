@@ -24,12 +24,17 @@ DEFAULTS = FeatureSettings()
 ROWS_AT_ONCE = 65_536
 
 
-def extract(flows: Flows | pa.Table | pa.RecordBatch, settings: FeatureSettings = DEFAULTS) -> FeatureBatch:
-    """What the settings admit of every flow, in the order of the table. A column that is not there is missing."""
+def extract(
+    flows: Flows | pa.Table | pa.RecordBatch, settings: FeatureSettings = DEFAULTS, *, in_parts: bool = False
+) -> FeatureBatch:
+    """What the settings admit of every flow, in the order of the table. A column that is not there is missing.
+
+    A table without a host or a time is refused where a graph is asked for, unless it is one of the parts of a stream.
+    """
     table = flows if isinstance(flows, (pa.Table, pa.RecordBatch)) else flows.to_arrow()
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
-    if settings.graph:
+    if settings.graph and not in_parts:
         require_ends(table)
     pieces = [piece for piece in table.to_batches(max_chunksize=ROWS_AT_ONCE) if piece.num_rows]
     if not pieces:

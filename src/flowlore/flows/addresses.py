@@ -61,6 +61,16 @@ def format_hexadecimal(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.Chun
     return _format(values, width_bytes, 2 * width_bytes, _format_hexadecimal)
 
 
+def host_text(name: str) -> str:
+    """A host as tables show it: an address in the one form that we write, any other name as it is.
+
+    >>> [host_text(one) for one in ("FD00:0:0::1", "::ffff:10.0.0.7", " 10.0.0.7", "printer")]
+    ['fd00::1', '10.0.0.7', '10.0.0.7', 'printer']
+    """
+    address = format_addresses(parse_addresses(pa.array([name.strip()]))[0])[0].as_py()
+    return name if address is None else str(address)
+
+
 def prefix_range(prefix: str) -> tuple[bytes, bytes]:
     """The first and the last 16-byte address of a prefix; a lone address is a prefix of one. Host bits are ignored.
 

@@ -82,12 +82,19 @@ def host_graph(
     Nearer hosts come first, of equally near ones those with more flows.
     """
     table = flows if isinstance(flows, pa.Table) else flows.to_arrow()
+    if not table.num_rows:
+        raise InputError("graph: there is not one flow to draw", hint="another input, or a wider `--where`")
     names, source, target = _ends(table)
     known = np.flatnonzero((source >= 0) & (target >= 0))
     if not len(known):
         raise InputError(
             "graph: no flow has both ends, so there is nobody to draw",
             hint="flows need addresses, or pseudonyms in `src_name` and `dst_name`",
+        )
+    if len(names) == 1 and len(known) > 1:
+        raise InputError(
+            f"graph: all {len(known):,} flows have the same host at both ends, so there is nobody else to draw",
+            hint="addresses or pseudonyms must tell hosts apart; a constant does not",
         )
     if len(known) < len(source):
         table, source, target = table.take(pa.array(known)), source[known], target[known]
@@ -148,11 +155,14 @@ def _ends(table: pa.Table) -> tuple[list[str], Integers, Integers]:
 
 def _middle(names: list[str], ends: Integers, wanted: str | None, scores: Mapping[str, float] | None) -> int:
     if wanted is not None:
-        if wanted not in names:
+        from ..flows.addresses import host_text
+
+        shown = wanted if wanted in names else host_text(wanted)
+        if shown not in names:
             raise InputError(
                 f"graph: no flow has the host `{wanted}`", hint="`flowlore inspect` lists the hosts of the input"
             )
-        return names.index(wanted)
+        return names.index(shown)
     if scores:
         return max(range(len(names)), key=lambda code: (scores.get(names[code], -np.inf), -code))
     partners = _partners(ends, len(names))

@@ -37,7 +37,9 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """One flow that decided. `alone` is how sure the bundle is of the same flow without its neighbours."""
+    """One flow that decided, or came nearest to it. `alone` is how sure the bundle is of the same flow without its
+    neighbours.
+    """
 
     flow_id: str
     start_ns: int
@@ -52,6 +54,9 @@ class Reason:
 class HostVerdict:
     """What is said of one host. `role` says whether the flows that decided were begun by it, or sent to it. `label` and
     `confidence` are those of a taught bundle.
+
+    A host of an ordinary class has that class because nothing else is sure enough: its reasons are the flows that came
+    nearest to `nearly`, another class.
 
     `surprise` is the mean of its three most surprising flows, 0 standing for those that a host does not have; 1 is as
     one in ten flows of training, 2 as one in a hundred.
@@ -69,6 +74,7 @@ class HostVerdict:
     first_ns: int
     last_ns: int
     labels: dict[str, int]
+    nearly: str | None = None
     reasons: tuple[Reason, ...] = ()
     deciding_partners: dict[str, int] = field(default_factory=dict)
     deciding_windows: dict[int, int] = field(default_factory=dict)
@@ -110,6 +116,7 @@ def host_verdicts(
     with a detail after a slash.
     """
     from ..features.extract import extract
+    from ..features.graphs.ends import refuse_constant
 
     make_embedder = getattr(predictor.encoder, "embedder", None)
     if make_embedder is None:
@@ -117,10 +124,18 @@ def host_verdicts(
             f"hosts: `{predictor.name or predictor.model}` embeds flows only; it knows no hosts",
             hint="`flowlore pretrain graph FLOWS -o NEW` makes a bundle that does",
         )
+    if ordinary and predictor.head is None:
+        raise TaskError(
+            f"hosts: `{predictor.name or predictor.model}` was taught no classes, so none of them is ordinary",
+            hint="`flowlore fit` teaches it classes; without them hosts are told by surprise",
+        )
+    if not len(flows):
+        raise TaskError("hosts: there is not one flow", hint="another input, or a wider `--where`")
     batch = extract(flows, predictor.features.without_context())
-    ends = batch.channels["graph.ends"]
-    if not batch.has("graph").any():
+    ends, is_placed = batch.channels["graph.ends"], batch.has("graph")
+    if not is_placed.any():
         raise TaskError("hosts: no flow has both ends and a time", hint="`flowlore inspect` shows what the input holds")
+    refuse_constant(ends[is_placed])
     embedder = make_embedder(with_surprise=True)
     vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
     surprise = np.full((len(batch), 4), np.nan, np.float32)
@@ -230,6 +245,14 @@ class _Told:
         best = max(self.ordinary, key=lambda place: float(votes[place]))
         return best, float(1.0 - surest.max())
 
+    def nearest(self, rows: Integers, label: int) -> int:
+        """The class whose flows are reasons: the host's own, or of an ordinary host the surest other one."""
+        others = [place for place in range(len(self.classes)) if place not in self.ordinary]
+        if label not in self.ordinary or not others:
+            return label
+        surest = np.sort(self.sure[rows], axis=0)[::-1][:DECIDING_FLOWS].sum(axis=0)
+        return max(others, key=lambda place: float(surest[place]))
+
     def scores(self, rows: Integers, label: int | None) -> npt.NDArray[np.float64]:
         """How much each flow speaks for the verdict."""
         found: npt.NDArray[np.float64] = (
@@ -302,7 +325,7 @@ class _Hosts:
         rows, roles = self.rows(code)
         deciding = self._deciding(rows, roles)
         role_of = dict(zip(rows.tolist(), roles.tolist(), strict=True))
-        label = None if verdict.label is None else told.classes.index(verdict.label)
+        label = None if verdict.label is None else told.nearest(deciding, told.classes.index(verdict.label))
         scores = told.scores(deciding, label)
         best = deciding[np.argsort(-scores, kind="stable")[:DECIDING_FLOWS]]
         alone = self._alone(best, told, label, batch)
@@ -310,8 +333,10 @@ class _Hosts:
             scores >= max(SURE_ENOUGH, float(np.quantile(scores, 0.9)) if label is None else SURE_ENOUGH)
         ]
         partners = Counter(self._partner(row, role_of[row]) for row in speaking.tolist())
+        nearly = None if label is None or told.classes[label] == verdict.label else told.classes[label]
         return replace(
             verdict,
+            nearly=nearly,
             reasons=tuple(
                 self._reason(row, role_of[row], float(score), one)
                 for row, score, one in zip(best.tolist(), told.scores(best, label).tolist(), alone, strict=True)

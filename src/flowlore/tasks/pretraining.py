@@ -83,10 +83,11 @@ def pretrain(
     networks = [flows, *others]
     if hold_out:
         networks = [taken(one, split_by_time(starts_ns(one), test_share=hold_out).train) for one in networks]
-    for one in networks:
+    for number, one in enumerate(networks, 1):
         if len(one) < FEWEST_FLOWS:
+            which = f" in network {number} of {len(networks)}" if others else ""
             raise TaskError(
-                f"tasks: {len(one):,} flows are too few to train on (at least {FEWEST_FLOWS})",
+                f"tasks: {len(one):,} flows{which} are too few to train on (at least {FEWEST_FLOWS})",
                 hint="give more captures; unlabelled ones will do",
             )
     shown, validation = [], []

@@ -31,15 +31,20 @@ class _Waiting:
 
 
 def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
-    """Each batch as soon as the windows of all its flows have closed, in the order in which they came."""
+    """Each batch as soon as the windows of all its flows have closed, in the order in which they came.
+
+    Some batches may have no addresses or times at all; a stream in which none has is refused at its end.
+    """
     from ..features.extract import extract
+    from ..features.graphs.ends import require_ends
     from ..features.numbers import plain_numbers
 
     embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]  # encoders whose unit is in windows have it
     waiting: deque[_Waiting] = deque()
-    rows = 0
+    rows, in_graph, last = 0, 0, None
     for flows in batches:
-        batch = extract(flows, predictor.features.without_context())
+        batch = extract(flows, predictor.features.without_context(), in_parts=True)
+        in_graph, last = in_graph + int(batch.has("graph").sum()), flows
         masked, is_blank = predictor.looked_at(batch)
         vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
         numbers = plain_numbers(batch) if predictor.head is not None and predictor.head.sees_numbers else None
@@ -48,6 +53,8 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
         for part in embedder.add(batch):
             _put(waiting, part.rows, part.vectors)
         yield from _complete(predictor, waiting)
+    if last is not None and not in_graph:
+        require_ends(last if hasattr(last, "schema") else last.to_arrow())
     for part in embedder.finish():
         _put(waiting, part.rows, part.vectors)
     yield from _complete(predictor, waiting)

@@ -40,6 +40,24 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert len(report["verdicts"][0]["reasons"]) >= 1
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", "203.0.113.99"]) == 2
     assert "no flow has the host" in capsys.readouterr().err
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", f"::ffff:{first}"]) == 0
+    assert capsys.readouterr().out.startswith(f"{first}: ")
+
+
+def test_hosts_as_a_spreadsheet(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "hosts.csv"
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "-o", str(output)]) == 0
+    header, first, *_ = output.read_text().splitlines()
+    assert header.endswith(",vector") and len(output.read_text().splitlines()) == 36
+    vector = first.partition('"[')[2].removesuffix(']"').split(",")
+    assert len(vector) == 16 and all(np.isfinite(float(one)) for one in vector)
+
+
+def test_hosts_refuses(office: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--ordinary", "web"]) == 2
+    assert "`office` was taught no classes, so none of them is ordinary" in capsys.readouterr().err
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--where", "dst_port = 1 and dst_port = 2"]) == 2
+    assert "hosts: there is not one flow" in capsys.readouterr().err
 
 
 def test_surprise_of_every_flow(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -74,6 +92,8 @@ def test_networks_apart(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert json.loads(capsys.readouterr().out)["networks"] == 2
     assert run(["pretrain", "flowgen", *both, "--apart", "-o", str(tmp_path / "no")]) == 2
     assert "`--apart` is of `graph`" in capsys.readouterr().err
+    assert run(["pretrain", "graph", both[0], "--apart", "-o", str(tmp_path / "no"), *few]) == 2
+    assert "is the only one" in capsys.readouterr().err
 
 
 def test_windows_are_those_of_the_bundle(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -124,7 +144,10 @@ def test_graph(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     [
         ([str(DEMO_CAPTURE)], "where the page should go was not said"),
         ([str(DEMO_CAPTURE), "-o", "PAGE", "--host", "nobody"], "no flow has the host `nobody`"),
-        ([str(DEMO_CAPTURE), "-o", "PAGE", "--where", "dst_port = 1 and dst_port = 2"], "nobody to draw"),
+        (
+            [str(DEMO_CAPTURE), "-o", "PAGE", "--where", "dst_port = 1 and dst_port = 2"],
+            "not one flow to draw",
+        ),
     ],
     ids=["nowhere", "nobody", "nothing"],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowlore.errors import ModelError
+from flowlore.errors import InputError, ModelError
 from flowlore.features.batch import FeatureBatch
 from flowlore.features.graphs.settings import GraphSettings
 from flowlore.models.graph.encoder import GraphEncoder, _in_equal_parts
@@ -301,9 +301,13 @@ def test_nothing_to_learn_from() -> None:
         GraphEncoder().embed(traffic(3))
 
 
-def test_a_constant_is_no_address() -> None:
-    flows = with_numbers(flows_between([(7, 7)] * 30, [1.0] * 30), np.ones((30, QUANTITIES), np.float32))
-    with pytest.raises(ModelError, match="all 30 flows have the same host at both ends"):
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [((7, 7), "all 30 flows have the same host at both ends"), ((7, 8), "all 30 flows are between the same two hosts")],
+)
+def test_a_constant_is_no_address(pair: tuple[int, int], words: str) -> None:
+    flows = with_numbers(flows_between([pair] * 30, [1.0] * 30), np.ones((30, QUANTITIES), np.float32))
+    with pytest.raises(InputError, match=words):
         GraphEncoder().fit([flows], np.random.default_rng(0))
 
 

@@ -48,6 +48,15 @@ def test_hosts_near_the_middle_are_drawn_and_others_counted() -> None:
     assert [host.name for host in host_graph(flows(CHAIN), middle="a", hops=4, most_hosts=2).hosts] == ["a", "b"]
 
 
+def test_addresses_are_found_however_they_are_written() -> None:
+    assert host_graph(flows([("fd00::1", "b")]), middle="FD00:0:0::1").hosts[0].name == "fd00::1"
+
+
+def test_one_host_is_no_picture() -> None:
+    with pytest.raises(InputError, match="all 2 flows have the same host at both ends"):
+        host_graph(flows([("a", "a"), ("a", "a")]))
+
+
 def test_exchanges_are_summed_by_direction() -> None:
     graph = host_graph(flows(CHAIN, labels=["ok", "bad", *[None] * 5]), middle="a")
     first = next(one for one in graph.exchanges if (one.source, one.target) == (0, 1))

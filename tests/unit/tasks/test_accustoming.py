@@ -4,10 +4,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from scanned_network import network
+from scanned_network import address, network
 
-from flowlore.errors import BundleError, SettingError, TaskError
+from flowlore.errors import BundleError, InputError, ModelError, SettingError, TaskError
 from flowlore.flows.table import Flows
 from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.models.settings import TrainingSettings
@@ -54,11 +55,32 @@ def test_too_few_flows_and_taught_bundles() -> None:
         accustom(taught, network())
 
 
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        (("src_ip", "dst_ip"), InputError, "have the same host at both ends"),
+        (("packets_fwd", "packets_rev", "bytes_fwd", "bytes_rev", "duration_ns"), ModelError, "has a counter"),
+    ],
+    ids=["one host", "no counters"],
+)
+def test_flows_that_tell_nothing_of_a_network(changed: tuple[str, ...], error: type[Exception], words: str) -> None:
+    table = network().to_arrow()
+    for name in changed:
+        field = table.schema.field(name)
+        values = [address(1)] * len(table) if name.endswith("ip") else [None] * len(table)
+        table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+    with pytest.raises(error, match=words):
+        accustom(calm(), Flows(table))
+
+
 def test_networks_apart_make_one_bundle() -> None:
     one, other = network(scans=0, seed=3), network(scans=0, seed=5)
     training = TrainingSettings(epochs=1, least_steps=2)
     made = pretrain("graph", one, others=[other], rng=np.random.default_rng(0), settings=SETTINGS, training=training)
     assert made.data["networks"] == 2 and made.data["flows"] == len(one) + len(other)
     assert np.isfinite(made.embed(other).vectors).all()
+    few = Flows(other.to_arrow().slice(0, 3))
+    with pytest.raises(TaskError, match="3 flows in network 2 of 2 are too few"):
+        pretrain("graph", one, others=[few], rng=np.random.default_rng(0), settings=SETTINGS, training=training)
     with pytest.raises(SettingError, match="`autoencoder` does not tell networks apart"):
         pretrain("autoencoder", one, others=[other], rng=np.random.default_rng(0))

@@ -60,6 +60,16 @@ def test_a_taught_bundle_names_hosts_and_says_why() -> None:
     assert (server.label, server.role, server.flows_out, server.partners) == ("benign", "target", 0, 10)
 
 
+def test_an_ordinary_host_shows_the_flows_nearest_to_another_class() -> None:
+    report = host_verdicts(taught(), network(), explained=200)
+    ordinary = next(one for one in report.verdicts if one.host == "10.0.0.12")
+    assert (ordinary.label, ordinary.nearly) == ("benign", "scan")
+    assert ordinary.confidence is not None
+    mean = sum(one.score for one in ordinary.reasons) / 3
+    assert mean == pytest.approx(1 - ordinary.confidence, abs=1e-3), "how sure it is, is what they leave"
+    assert all(one.nearly is None for one in report.verdicts if one.label == "scan")
+
+
 def test_only_as_many_as_asked_are_explained() -> None:
     report = host_verdicts(taught(), network(), explained=1)
     assert [bool(one.reasons) for one in report.verdicts[:3]] == [True, False, False]
@@ -104,6 +114,29 @@ def test_who_cannot_be_told() -> None:
     bare = network().to_arrow().drop_columns(["src_ip", "dst_ip"])
     with pytest.raises(InputError, match="neither addresses nor pseudonyms"):
         host_verdicts(calm(), Flows(bare))
+    with pytest.raises(InputError, match="no address or pseudonym of their target"):
+        host_verdicts(calm(), Flows(network().to_arrow().drop_columns(["dst_ip"])))
+    one = [address(1)] * 400
+    table = network().to_arrow()
+    for name in ("src_ip", "dst_ip"):
+        field = table.schema.field(name)
+        table = table.set_column(table.schema.get_field_index(name), field, pa.array(one, field.type))
+    with pytest.raises(InputError, match="all 400 flows have the same host at both ends"):
+        host_verdicts(calm(), Flows(table))
+
+
+def test_a_batch_without_addresses_does_not_end_a_stream() -> None:
+    table = network().to_arrow().combine_chunks()
+    nameless = table.slice(100, 100)
+    for name in ("src_ip", "dst_ip"):
+        field = table.schema.field(name)
+        nameless = nameless.set_column(table.schema.get_field_index(name), field, pa.nulls(100, field.type))
+    parts = [table.slice(0, 100), nameless, table.slice(200, 200)]
+    found = list(calm().embed_batches(iter(parts)))
+    assert [len(one.vectors) for _, one in found] == [100, 100, 200]
+    assert found[1][1].vectors.any(axis=1).all(), "a flow without hosts is embedded by its own numbers"
+    with pytest.raises(InputError, match="neither addresses nor pseudonyms"):
+        list(calm().embed_batches(iter([nameless])))
 
 
 @pytest.mark.parametrize("cuts", [1, 3, 40])

@@ -53,10 +53,12 @@ def require_ends(table: pa.Table | pa.RecordBatch) -> None:
     """Refuse a table of which no graph can be made, and say what it lacks."""
     if not table.num_rows:
         return
-    names = ("src_ip", "src_name")
-    if not any(name in table.schema.names and table.column(name).null_count < table.num_rows for name in names):
+    lacking = [words for side, words in (("src", "source"), ("dst", "target")) if not _has_end(table, side)]
+    if lacking:
+        one_side = f"no address or pseudonym of their {lacking[0]}"
+        none = one_side if len(lacking) == 1 else "neither addresses nor pseudonyms"
         raise InputError(
-            "graph: these flows have neither addresses nor pseudonyms, so nothing says which flows share a host",
+            f"graph: these flows have {none}, so nothing says which flows share a host",
             hint="map columns to `src_ip` and `dst_ip`, or to `src_name` and `dst_name`; pseudonyms will do",
         )
     if "start" not in table.schema.names or table.column("start").null_count == table.num_rows:
@@ -64,6 +66,31 @@ def require_ends(table: pa.Table | pa.RecordBatch) -> None:
             "graph: these flows have no times, so nothing says which came first",
             hint="map a column to `start`; a graph needs the time of each flow",
         )
+
+
+def refuse_constant(ends: Keys, *, of_one_pair: bool = False) -> None:
+    """Refuse flows that all have one host at both ends: a column that is the same in every row is no address.
+
+    `ends` are those of flows that have both; with `of_one_pair` also two columns that are, each of them.
+    """
+    if len(ends) < 2:
+        return
+    names = np.unique(ends)
+    if len(names) == 1:
+        whose = "have the same host at both ends"
+    elif of_one_pair and len(names) == 2 and (ends[:, 0] != ends[:, 1]).all():
+        whose = "are between the same two hosts"
+    else:
+        return
+    raise InputError(
+        f"graph: all {len(ends):,} flows {whose}, so there is no graph",
+        hint="addresses or pseudonyms must tell hosts apart, which a constant does not; give flows of a whole network",
+    )
+
+
+def _has_end(table: pa.Table | pa.RecordBatch, side: str) -> bool:
+    names = [name for name in (f"{side}_ip", f"{side}_name") if name in table.schema.names]
+    return any(table.column(name).null_count < table.num_rows for name in names)
 
 
 def mixed(words: Keys) -> Keys:

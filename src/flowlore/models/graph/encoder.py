@@ -13,6 +13,7 @@ import torch
 
 from ...errors import ModelError
 from ...features.batch import FeatureBatch
+from ...features.graphs.ends import refuse_constant
 from ...features.graphs.stream import GraphStream
 from ...features.scaling import Scaling
 from ...features.settings import FeatureSettings
@@ -73,6 +74,13 @@ class GraphEncoder:
         made = type(self).from_state(*self.state())
         found = _scaling_of([flows])
         width = 0 if self.scaling is None else len(self.scaling.medians)
+        if found is not None and width and not found.spreads.any():
+            raise ModelError(
+                "models: none of these flows has a counter, so nothing says what its numbers are like here",
+                hint="give flows with packets, bytes or times between packets; `flowlore inspect` shows what they have",
+            )
+        if flows.has("graph").any():
+            refuse_constant(flows.channels["graph.ends"][flows.has("graph")])
         if found is None or len(found.medians) != width:
             raise ModelError(
                 f"models: the graph network knows {width} numbers of a flow, and these flows have other ones",
@@ -104,7 +112,8 @@ class GraphEncoder:
                 "models: no flow has anything that the graph network can learn from",
                 hint="give flows with counters, and with addresses or pseudonyms",
             )
-        _refuse_one_host(flows)
+        if flows.has("graph").any():
+            refuse_constant(flows.channels["graph.ends"][flows.has("graph")], of_one_pair=True)
         self.prepare(batches, rng)
         pupil = self.made()
         networks = batches if apart else [flows]
@@ -301,13 +310,3 @@ def _in_equal_parts(networks: Sequence[list[GraphTensors]], rng: np.random.Gener
         return [row for rows in known for row in rows]
     share = -(-sum(map(len, known)) // len(known))
     return [rows[place % len(rows)] for rows in known for place in rng.permutation(max(share, len(rows)))[:share]]
-
-
-def _refuse_one_host(flows: FeatureBatch) -> None:
-    """A column that is the same in every row is no address."""
-    placed = flows.has("graph")
-    if int(placed.sum()) > 1 and len(np.unique(flows.channels["graph.ends"][placed])) == 1:
-        raise ModelError(
-            f"models: all {int(placed.sum()):,} flows have the same host at both ends, so there is no graph",
-            hint="addresses or pseudonyms must tell hosts apart; a constant does not",
-        )
