@@ -228,3 +228,33 @@ def test_likelihood_begins_with_what_was_counted() -> None:
     arrays, state = made.state()
     old = FlowgenEncoder.from_state({name: one for name, one in arrays.items() if name != "follows"}, state)
     assert float(np.abs(old.state()[0]["follows"]).max()) == 0.0
+
+
+def test_series_of_several_step_lengths_are_told_as_each_alone(trained: FlowgenEncoder) -> None:
+    values, steps = waves(4, steps=120, seed=5), np.array([HOUR_NS, HOUR_NS // 12, 2_000_000_000, HOUR_NS])
+    starts = np.arange(4) * HOUR_NS
+    scales = scales_of(values)
+    together = trained.bits(trained.inputs(values, starts, steps, scales))
+    for row in range(4):
+        one = slice(row, row + 1)
+        alone = trained.bits(trained.inputs(values[one], starts[one], int(steps[row]), scales[one]))
+        assert np.allclose(together[one], alone, atol=1e-4, equal_nan=True)
+    as_hours = trained.bits(trained.inputs(values, starts, HOUR_NS, scales))
+    assert not np.allclose(together[1], as_hours[1], atol=1e-2, equal_nan=True)  # a day is longer there
+    late = trained.bits(trained.inputs(values, starts, steps, scales), 100)
+    assert np.array_equal(late[:, :, 100:], together[:, :, 100:], equal_nan=True) and np.isnan(late[:, :, :40]).all()
+
+
+def test_bins_and_windows_that_are_given_are_taken() -> None:
+    values = waves(6, steps=200, features=1)
+    values[3:, :, :150] = np.nan
+    bins = Bins.fit(values, 8)
+    seen = []
+    encoder = FlowgenEncoder(SMALL)
+    encoder.learn(
+        values, np.zeros(6, np.int64), HOUR_NS, ("a",), np.random.default_rng(0), scales=np.ones((6, 1)), bins=bins,
+        windows=20, known_from=np.array([0, 0, 0, 150, 150, 150]), progress=seen.append,
+        training=TrainingSettings(epochs=1, batch_rows=4, least_steps=1),
+    )  # fmt: skip
+    assert encoder.bins is bins and encoder.network is not None and encoder.network.bins == bins.count
+    assert seen[-1].steps == 5

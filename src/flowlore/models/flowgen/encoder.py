@@ -94,11 +94,14 @@ class FlowgenEncoder:
         self,
         values: Values,
         starts_ns: Starts,
-        step_ns: int,
+        step_ns: int | Starts,
         features: Sequence[str],
         rng: np.random.Generator,
         *,
         scales: Values | None = None,
+        bins: Bins | None = None,
+        windows: int | None = None,
+        known_from: Starts | None = None,
         go_on: bool = False,
         validation: tuple[Values, Starts] | None = None,
         training: TrainingSettings = TRAINING,
@@ -107,8 +110,10 @@ class FlowgenEncoder:
     ) -> TrainingReport:
         """Learn from values [series, features, steps], NaN where unknown: all of them are of the training time.
 
-        `scales` [series, features] are theirs where they are known before; else the means of the values. With `go_on`
-        the weights and bins that are there are trained on.
+        The length of a step is one for all series, or that of each. `scales` [series, features] are theirs where they
+        are known before; else the means of the values. `bins` are taken in place of such as fit these values, and
+        `windows` are those of an epoch, in place of as many as cover the time once; none begins before the step that
+        `known_from` says of each series. With `go_on` the weights and bins that are there are trained on.
         """
         if values.shape[2] < 4 or not np.isfinite(values).any():
             raise ModelError(
@@ -119,32 +124,40 @@ class FlowgenEncoder:
             raise ModelError("models: other features cannot be trained on", hint="the same as before, or begin anew")
         originals, is_fresh = len(values), not go_on or self.network is None
         if is_fresh:
-            self.bins = Bins.fit(values / scales[:, :, None], self.settings.bins)
+            self.bins = bins or Bins.fit(values / scales[:, :, None], self.settings.bins)
             self.features = tuple(features)
             self.network = self._empty_network()
             initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        self.features, self.step_ns = tuple(features), step_ns
+        steps_ns = np.broadcast_to(np.asarray(step_ns, np.int64), len(values))
+        lengths, counts = np.unique(steps_ns, return_counts=True)
+        self.features, self.step_ns = tuple(features), int(lengths[counts.argmax()])
         if self.settings.disturbed:
             chosen = rng.permutation(len(values))[: round(len(values) * self.settings.disturbed)]
             values = np.concatenate([values, disturbed(values[chosen], rng)])
-            scales, starts_ns = np.concatenate([scales, scales[chosen]]), np.concatenate([starts_ns, starts_ns[chosen]])
-        self.has_weekdays = values.shape[2] * step_ns >= ENOUGH_WEEKS_NS
-        network, inputs = self._made(), self.inputs(values, starts_ns, step_ns, scales)
+            scales, starts_ns, steps_ns = (np.concatenate([one, one[chosen]]) for one in (scales, starts_ns, steps_ns))
+            known_from = None if known_from is None else np.concatenate([known_from, known_from[chosen]])
+        self.has_weekdays = bool(values.shape[2] * steps_ns.min() >= ENOUGH_WEEKS_NS)
+        network, inputs = self._made(), self.inputs(values, starts_ns, steps_ns, scales)
         if is_fresh and self.settings.counted:
             logs = counted_logs(inputs.tokens[:originals].numpy(), network.bins)
             network.follows.copy_(torch.from_numpy(logs))
         heavy = torch.from_numpy(np.sqrt(scales / scales.mean(axis=0)).astype(np.float32))
-        series, length = self._drawn_rows(scales, inputs.steps, rng), min(self.settings.context, inputs.steps)
+        series, length = self._drawn_rows(scales, inputs.steps, windows, rng), min(self.settings.context, inputs.steps)
+        firsts = None if known_from is None else torch.from_numpy(known_from)
         network.to(device_of(training))
 
         def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
             spare = inputs.steps - length
-            begins = torch.randint(0, spare + 1, (len(rows),), generator=generator)
+            if firsts is None:
+                begins = torch.randint(0, spare + 1, (len(rows),), generator=generator)
+            else:
+                room = spare + 1 - firsts[series[rows]].clamp(max=spare)
+                begins = spare - (torch.rand(len(rows), generator=generator) * room).long()
             return self._loss(inputs, series[rows], begins, length, heavy, generator)
 
         validate = None
         if validation is not None:
-            kept = self.inputs(validation[0], validation[1], step_ns)
+            kept = self.inputs(validation[0], validation[1], self.step_ns)
 
             def validate() -> float:
                 span = min(self.settings.context, kept.steps)
@@ -176,7 +189,7 @@ class FlowgenEncoder:
                 out[rows.numpy()] = mean.numpy()
         return out
 
-    def inputs(self, values: Values, starts_ns: Starts, step_ns: int, scales: Values | None = None) -> Inputs:
+    def inputs(self, values: Values, starts_ns: Starts, step_ns: int | Starts, scales: Values | None = None) -> Inputs:
         """What the network sees of values [series, features, steps]; scales are those of the values where not given."""
         if self.bins is None:
             raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
@@ -205,14 +218,17 @@ class FlowgenEncoder:
                 done += len(chosen)
         return out
 
-    def bits(self, inputs: Inputs) -> Values:
-        """How unlikely each step was after those before it, in bits: [series, features, steps]; NaN where not told."""
+    def bits(self, inputs: Inputs, since: int = 0) -> Values:
+        """How unlikely each step was after those before it, in bits: [series, features, steps]; NaN where not told.
+
+        Steps before `since` need not be told.
+        """
         network = self._made()
         context = min(self.settings.context, inputs.steps)
         out = np.full((len(inputs), len(self.features), inputs.steps), np.nan)
         begins = sorted({*range(0, max(inputs.steps - context, 0), -(-context // 2)), max(inputs.steps - context, 0)})
         with torch.inference_mode():
-            for begin in begins:
+            for begin in (one for one in begins if one + context > since):
                 skipped = 0 if begin == 0 else context // 2 - 1
                 for rows in _portions(len(inputs)):
                     seen = window(inputs, rows, torch.full_like(rows, begin), context, self.horizons[:1])
@@ -291,10 +307,10 @@ class FlowgenEncoder:
             total = total + self.settings.likelihood * torch.nan_to_num(likelihood)
         return total
 
-    def _drawn_rows(self, scales: Values, steps: int, rng: np.random.Generator) -> torch.Tensor:
+    def _drawn_rows(self, scales: Values, steps: int, windows: int | None, rng: np.random.Generator) -> torch.Tensor:
         """Series of the windows of an epoch, as many as cover the time once; large ones come more often."""
         size = np.sqrt(scales / scales.mean(axis=0)).mean(axis=1)
-        count = max(len(scales) * -(-steps // self.settings.context), self.settings.least_windows)
+        count = windows or max(len(scales) * -(-steps // self.settings.context), self.settings.least_windows)
         return torch.from_numpy(rng.choice(len(scales), count, p=size / size.sum()))
 
     def _made(self) -> Network:

@@ -30,8 +30,8 @@ class Inputs:
     tokens: Tensor
     is_known: Tensor
     starts_ns: Tensor  # [series]
-    step_ns: int
-    season: int  # steps of a day, or of a week of days; 0 is none
+    steps_ns: Tensor  # [series]
+    seasons: Tensor  # [series]: steps of a day, or of a week of days; 0 is none
     has_weekdays: bool  # whether the weekend is told
 
     @property
@@ -80,11 +80,14 @@ def inputs_of(
     scales: Values,
     bins: Bins,
     starts_ns: npt.NDArray[np.int64],
-    step_ns: int,
+    step_ns: int | npt.NDArray[np.int64],
     *,
     has_weekdays: bool = True,
 ) -> Inputs:
-    """From values [series, features, steps]; NaN is unknown. Each step sees only itself and what came before."""
+    """From values [series, features, steps]; NaN is unknown. Each step sees only itself and what came before.
+
+    The length of a step is one for all series, or that of each.
+    """
     scaled = values / scales[:, :, None]
     is_known = ~np.isnan(scaled)
     levels = np.empty((*scaled.shape, 1 + len(WEIGHTS)), np.float32)
@@ -94,17 +97,22 @@ def inputs_of(
         motion = motion.moved(scaled[:, :, step])
         levels[:, :, step] = motion.levels
         spread[:, :, step] = motion.change + LEAST_SPREAD
-    season = next((span // step_ns for span in (DAY_NS, 7 * DAY_NS) if step_ns < span and span % step_ns == 0), 0)
+    steps_ns = np.broadcast_to(np.asarray(step_ns, np.int64), len(scaled))
+    seasons = {step: _season(step) for step in np.unique(steps_ns).tolist()}
     return Inputs(
         levels=torch.from_numpy(levels),
         spread=torch.from_numpy(spread),
         tokens=torch.from_numpy(bins.tokens(scaled)),
         is_known=torch.from_numpy(is_known),
         starts_ns=torch.from_numpy(starts_ns.astype(np.int64)),
-        step_ns=step_ns,
-        season=season,
+        steps_ns=torch.from_numpy(steps_ns.copy()),
+        seasons=torch.tensor([seasons[step] for step in steps_ns.tolist()], dtype=torch.int64),
         has_weekdays=has_weekdays,
     )
+
+
+def _season(step_ns: int) -> int:
+    return next((span // step_ns for span in (DAY_NS, 7 * DAY_NS) if step_ns < span and span % step_ns == 0), 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,15 +187,17 @@ def _a_day_ago(
 
 def _day_levels(inputs: Inputs, now: Tensor, series: Tensor, at: Tensor, horizon: int) -> tuple[Tensor, Tensor]:
     """Levels a day before the target (two, where a day reaches not so far) and a day before now; else that of now."""
-    then, then_target = at - inputs.season, at + horizon - inputs.season * (-(-horizon // max(inputs.season, 1)))
-    has = ((then >= 0) & (then_target >= 0))[..., None] & (inputs.season > 0)
+    season = inputs.seasons[series][:, None]
+    days = (horizon + season - 1) // season.clamp(min=1)
+    then, then_target = at - season, at + horizon - season * days
+    has = ((then >= 0) & (then_target >= 0) & (season > 0))[..., None]
     target = _steps(inputs.levels, series, then_target.clamp(0, inputs.steps - 1))[..., SMOOTH]
     origin = _steps(inputs.levels, series, then.clamp(min=0))[..., SMOOTH]
     return torch.where(has, target, now), torch.where(has, origin, now)
 
 
 def _calendar(inputs: Inputs, series: Tensor, at: Tensor) -> Tensor:
-    times = inputs.starts_ns[series][:, None] + at * inputs.step_ns
+    times = inputs.starts_ns[series][:, None] + at * inputs.steps_ns[series][:, None]
     turn = (times % DAY_NS).double() * (2 * np.pi / DAY_NS)
     weekday = (times // DAY_NS + 3) % 7 if inputs.has_weekdays else torch.zeros_like(times)
     waves = [wave(times_a_day * turn) for times_a_day in (1, 2, 3) for wave in (torch.sin, torch.cos)]

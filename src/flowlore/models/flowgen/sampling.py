@@ -82,6 +82,8 @@ def _with_room(inputs: Inputs, paths: int, steps: int) -> Inputs:
             dim=2,
         ),
         starts_ns=inputs.starts_ns.repeat_interleave(paths, dim=0),
+        steps_ns=inputs.steps_ns.repeat_interleave(paths, dim=0),
+        seasons=inputs.seasons.repeat_interleave(paths, dim=0),
     )
 
 

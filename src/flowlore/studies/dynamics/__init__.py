@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..material import SERIES
 from .arms import all_runs
+from .host_arms import HOSTS, host_runs
 
 if TYPE_CHECKING:
     from ..bench import Bench
@@ -23,13 +24,20 @@ class DynamicsStudy:
         "How well does a decoder of rates say what comes next, on later time, on series and on networks that it never "
         "saw, beside methods that are simpler?"
     )
-    materials: ClassVar[tuple[str, ...]] = ("abilene", "esnet", "germany50")
+    materials: ClassVar[tuple[str, ...]] = (
+        *("abilene", "esnet", "germany50"),
+        *("luflow-rates", "exposed-rates", "laboratory-rates", "honeypot-rates"),
+    )
     asks: ClassVar[str] = SERIES
 
     def runs(self, facts: Facts, scale: Scale) -> list[Run]:
-        return list(all_runs(facts, scale))
+        return list(host_runs(facts, scale) if facts.features.get("hosts") else all_runs(facts, scale))
 
     def execute(self, run: Run, bench: Bench) -> dict[str, Any]:
+        if run.question == HOSTS:
+            from .host_execution import executed_on_hosts
+
+            return executed_on_hosts(run, bench)
         from .execution import executed
 
         return executed(run, bench)

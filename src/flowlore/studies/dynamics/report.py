@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..evidence import Evidence, Result
+from ..material import Facts
 from ..report import Part, Report, Section, Table, Words
 from ..statistics import mean_of
 from ..tables import failed_section, framed_report, title_of
 from .arms import ELSEWHERE, FORECAST, HERE, MIXTURE, NEW_SERIES, SCALING, TRANSFER, TUNED
+from .host_report import host_points, host_sections
 
 SCORES = (("WAPE", "wape"), ("MASE", "mase"), ("WQL", "wql"), ("held by the 80 % band", "coverage_80"))
 BITS = (
@@ -38,20 +40,27 @@ WORDS = {
 
 
 def written(evidence: Evidence, question: str) -> Report:
-    sections = [_data(evidence), *(_section(evidence, one) for one in TITLES), _likelihood(evidence), _target(evidence)]
+    sections = [_data(evidence), *(_section(evidence, one) for one in TITLES), _likelihood(evidence)]
+    sections += [*host_sections(evidence), _target(evidence)]
     sections += failed_section(evidence)
     return framed_report("Study: dynamics", question, evidence, sections)
 
 
 def _data(evidence: Evidence) -> Section:
     points = [
-        f"{one.title}: {one.groups:,} series, {one.features['until']:,} of {one.features['steps']:,} steps teach; "
-        f"horizons of {', '.join(str(step) for step in one.features['horizons'])} steps; proved: {one.proof}. "
+        f"{one.title}: {one.groups:,} {'hosts' if one.features.get('hosts') else 'series'}, "
+        f"{one.features['until']:,} of {one.features['steps']:,} steps teach; "
+        f"{_horizons(one)}proved: {one.proof}. "
         f"SHA-256 {one.checksum[:16]}…; {'; '.join(one.notes)}."
         for one in evidence.facts.values()
     ]
     points += [f"Left out: `{name}`: {why}." for name, why in evidence.study["left_out"].items()]
     return Section(title="Data", parts=(Words(points=tuple(points)),))
+
+
+def _horizons(facts: Facts) -> str:
+    told = facts.features.get("horizons", ())
+    return f"horizons of {', '.join(str(step) for step in told)} steps; " if told else ""
 
 
 def _section(evidence: Evidence, question: str) -> Section:
@@ -121,6 +130,7 @@ def _target(evidence: Evidence) -> Section:
         zero = mean_of([one.number("wape") for one in evidence.of(TRANSFER, data=name, arm=ELSEWHERE)]).mean
         if np.isfinite(here) and np.isfinite(zero):
             points.append(f"{title}, aimed at: never seen within 10 % of trained here; came: {zero / here - 1:+.0%}")
+    points += host_points(evidence)
     return Section(title="What was aimed at", parts=(Words(points=tuple(points)),) if points else ())
 
 

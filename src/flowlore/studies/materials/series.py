@@ -126,17 +126,21 @@ def _gathered(
             series = _series(places.data / file, other)
             series = series if series.step_ns >= HOUR_NS else series.coarser(HOUR_NS)
             others.append(Network(name=other, series=series, until=series.steps, horizons=horizons))
-    series = _series(path, name)
-    busy = np.nansum(series.values, axis=1) > 0
-    series = series.of([one for one, is_busy in zip(series.names, busy, strict=True) if is_busy])
     return GatheredNetwork(
         title=title,
-        network=Network(name=name, series=series, until=until, horizons=horizons),
+        network=Network(name=name, series=plain_network(path, name), until=until, horizons=horizons),
         others=tuple(others),
         checksum=checksum_of(used),
         transfer_only=transfer_only,
         notes=(f"learnt elsewhere means: {', '.join(one.name for one in others) or 'nothing'}, hourly",),
     )
+
+
+def plain_network(path: Path, name: str) -> Series:
+    """Series of one of `FILES`, of those that are ever above zero."""
+    series = _series(path, name)
+    busy = np.nansum(series.values, axis=1) > 0
+    return series.of([one for one, is_busy in zip(series.names, busy, strict=True) if is_busy])
 
 
 def _series(path: Path, name: str) -> Series:
