@@ -10,6 +10,7 @@ from . import learning, options, training
 AS_LEARNT = "as-learnt"
 MOSTLY_SEEN = 0.5
 PATHS, TOP = 1, 20  # of rates, where nothing else is said
+USUAL_COUNT = 100
 
 
 def imitate(
@@ -108,7 +109,29 @@ def generate(
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="Of this class; else of all as they were learnt.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many flows.")] = 100,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", metavar="N", help="How many flows, or steps of rates. (100)")
+    ] = None,
+    following: Annotated[
+        str | None,
+        typer.Option(
+            "--follow",
+            metavar="RATES",
+            help="As many flows, of the hosts, at the times and as large as this file of rates by host says.",
+        ),
+    ] = None,
+    path: Annotated[
+        int | None, typer.Option("--path", metavar="N", min=0, help="With --follow: which path of made-up rates.")
+    ] = None,
+    draw: Annotated[
+        int | None,
+        typer.Option(
+            "--draw",
+            metavar="N",
+            min=1,
+            help="With --follow: flows to make up and choose from; else twice as many as are asked for, up to 20,000.",
+        ),
+    ] = None,
     place: Annotated[
         str,
         typer.Option(
@@ -160,12 +183,41 @@ def generate(
     \b
     flowlore generate office-generator --class video -n 1000 -o video.pcap
     flowlore generate dynamics --after rates.parquet -n 60 --paths 10 -o made.parquet
+    flowlore generate office-generator --follow made.parquet --path 3 -o flows.parquet
     """
     learning.require_extra()
     from ..tasks.generation import MAKER, load_imitator
-    from .generating import CAPTURES, check_flows, check_rates
+    from ..tasks.thin_places import checked_place
+    from .generating import CAPTURES, check_flows, check_following, check_output, check_rates
     from .roles import asks_rates
 
+    check_following(
+        following,
+        not_with={
+            "--after": after,
+            "--against": against,
+            "--learnt-from": learnt_from,
+            "--paths": paths,
+            "--top": top,
+            "-n": count is not None,
+        },
+        only_with={"--path": path is not None, "--draw": draw is not None},
+    )
+    if following is not None:
+        check_output(output, overwrite=overwrite)
+        from .followed import generate_following, print_following
+        from .text import print_json as print_report
+
+        report = generate_following(
+            bundle, output, following, label=label, path=path, place=checked_place(place), draw=draw, seed=seed,
+            overwrite=overwrite,
+        )  # fmt: skip
+        if json:
+            print_report(report)
+        else:
+            print_following(report)
+        return
+    count = USUAL_COUNT if count is None else count
     if asks_rates(bundle, maker=MAKER):
         from .likely_rates import generate_rates
         from .text import print_json as print_as_json
@@ -188,7 +240,6 @@ def generate(
 
     from ..flows.table import Flows
     from ..flows.write import open_writer
-    from ..tasks.thin_places import checked_place
 
     check_flows(
         bundle,
@@ -204,9 +255,9 @@ def generate(
     settings = options.resolved(config, set)
     real, seen = (learning.read_flows(one, settings) if one else None for one in (against, learnt_from))
     rng = np.random.default_rng(seed)
-    report: dict[str, Any] = {"class": label, "output": output}
+    report = {"class": label, "output": output}
     if output.endswith(CAPTURES):
-        _write_capture(imitator.capture(label, count, rng, where=asked_at), output, overwrite)
+        write_capture(imitator.capture(label, count, rng, where=asked_at), output, overwrite)
         report["flows"] = count
     else:
         table = imitator.generate(label, count, rng, where=asked_at)
@@ -228,7 +279,7 @@ def _vectors(encoder: str, flows: Any) -> Any:
     return load(encoder).embed(flows).vectors
 
 
-def _write_capture(data: bytes, output: str, overwrite: bool) -> None:
+def write_capture(data: bytes, output: str, overwrite: bool) -> None:
     from ..flows.place import FileInTheMaking, output_errors
 
     place = FileInTheMaking(output, overwrite=overwrite)

@@ -21,8 +21,6 @@ def check_flows(
     overwrite: bool,
 ) -> None:
     """`of_rates` are options by name that bundles of rates have, and what was given for each."""
-    from ..flows.place import FileInTheMaking, output_errors
-    from ..flows.write import open_writer
     from ..tasks.generation import checked_count
     from ..tasks.thin_places import checked_place
 
@@ -34,6 +32,16 @@ def check_flows(
             "generate: `--learnt-from` is a part of the report on how faithful flows are, which was not asked for",
             hint="add `--against LATER`: labelled flows that the generator did not see",
         )
+    check_output(output, overwrite=overwrite)
+    _find(against)
+    _find(learnt_from)
+
+
+def check_output(output: str, *, overwrite: bool) -> None:
+    """A capture or a flow table can be written there."""
+    from ..flows.place import FileInTheMaking, output_errors
+    from ..flows.write import open_writer
+
     if output.endswith(".pcapng"):
         raise OutputError(f"output: `{output}` would be a pcapng file, which is not written", hint="`-o NAME.pcap`")
     if output.endswith(CAPTURES):
@@ -41,8 +49,18 @@ def check_flows(
             FileInTheMaking(output, overwrite=overwrite).abort()
     else:
         open_writer(output, overwrite=overwrite, also=CAPTURES).abort()
-    _find(against)
-    _find(learnt_from)
+
+
+def check_following(following: str | None, *, not_with: Mapping[str, object], only_with: Mapping[str, object]) -> None:
+    """Options by name that do not go with `--follow`, and that go with nothing else, and what was given for each."""
+    if following is None and (alone := [name for name, given in only_with.items() if given]):
+        raise SettingError(f"generate: `{alone[0]}` is for `--follow`, which is not given", hint="leave it out")
+    if following is not None and (wrong := [name for name, given in not_with.items() if given]):
+        raise SettingError(
+            f"generate: `{wrong[0]}` and `--follow` do not go together: rates say how many flows there are, and the "
+            "report is of rates",
+            hint=f"leave `{wrong[0]}` out",
+        )
 
 
 def check_rates(

@@ -22,6 +22,7 @@ def generate_rates(
     from ..features.rates.settings import step_words
     from ..flows.tablefile import TableFile
     from ..tasks.dynamics import Dynamics
+    from ..tasks.following.asked import made_metadata
     from ..tasks.loading import load
     from .seriesinputs import read_rates
 
@@ -52,5 +53,5 @@ def generate_rates(
     with TableFile(output, table.schema, overwrite=overwrite) as file:
         for batch in table.to_batches():
             file.write(batch)
-        file.commit()
+        file.commit({"made_rates": made_metadata("host", step_ns)})
     return {"hosts": len(names), "paths": paths, "steps": steps, "rows": table.num_rows, "output": output}

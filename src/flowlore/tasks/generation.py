@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..models.generators.generator import Generator
     from ..models.settings import TrainingSettings
     from ..models.training import Progress
+    from .following.follow import Followed
 
 FEWEST_OF_A_CLASS = 2
 ENOUGH_TO_VALIDATE = 500
@@ -43,6 +44,7 @@ PSEUDONYM = "made-up"
 BEGIN_NS = 978_307_200 * 10**9  # 2001-01-01: nobody takes it for a day on which these flows were seen
 BETWEEN_FLOWS_NS = 10_000_000
 FLOW_ID_BYTES = 16
+CAPTURED = (6, 17, None)  # protocols that a capture may have; what is not known becomes TCP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,20 +152,31 @@ class Imitator:
 
     def capture(self, label: str | None, flows: int, rng: np.random.Generator, *, where: Where = "as-learnt") -> bytes:
         """So many made-up flows over TCP and UDP as a pcap file with right checksums."""
-        from ..models.generators.captures import TCP, UDP, Ends, capture_bytes, with_headers
+        from ..models.generators.captures import TCP, Ends, capture_bytes, with_headers
 
+        self.check_capture(label)
+        series, kinds = self.series(label, flows, rng, where=where, over=CAPTURED)
+        protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
+        ends = Ends(protocol=protocols, dst_port=server_ports(kinds, rng), start_ns=_starts(flows, rng))
+        return capture_bytes(with_headers(series, protocols, self.knows), ends)
+
+    def check_capture(self, label: str | None) -> None:
+        """Refuse a class that is not known, or that no capture can hold."""
         self._check(label)
-        over = (TCP, UDP, None)
-        if not any(kind.protocol in over for kind in self.kinds if label in (None, kind.label)):
+        if not any(kind.protocol in CAPTURED for kind in self.kinds if label in (None, kind.label)):
             raise TaskError(
                 f"generate: nothing of `{label or self.name or self.model}` goes over TCP or UDP, so no capture of it "
                 "can be written",
                 hint="`-o flows.parquet` writes a flow table",
             )
-        series, kinds = self.series(label, flows, rng, where=where, over=over)
-        protocols = np.array([TCP if kind.protocol is None else kind.protocol for kind in kinds], np.int64)
-        ends = Ends(protocol=protocols, dst_port=_ports(kinds, rng), start_ns=_starts(flows, rng))
-        return capture_bytes(with_headers(series, protocols, self.knows), ends)
+
+    def follow(
+        self, rates: Any, rng: np.random.Generator, *, label: str | None = None, path: int | None = None
+    ) -> Followed:
+        """Made-up flows at hosts, times and in directions so that their `rates` come near these; see `follow`."""
+        from .following.follow import follow
+
+        return follow(self, rates, rng, label=label, path=path)
 
     def taught(self) -> Any:
         """What tells the kinds of flows apart, where a classifier learnt with the generator."""
@@ -340,8 +353,19 @@ def load_imitator(name_or_path: str | Path) -> Imitator:
     return Imitator.from_bundle(load_bundle(find_bundle(name_or_path, maker=MAKER)))
 
 
-def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], rng: np.random.Generator) -> pa.Table:
-    """Packets of made-up flows as rows, with every counter that they tell."""
+def flow_table(
+    series: PacketSeries,
+    kinds: list[Kind],
+    knows: tuple[str, ...],
+    rng: np.random.Generator,
+    *,
+    statistics: Mapping[str, npt.NDArray[np.float64]] | None = None,
+    placed: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """Packets of made-up flows as rows, with every counter that they tell.
+
+    `statistics` are given where counters say more than the packets, `placed` are columns that are known otherwise.
+    """
     import pyarrow as pa
 
     from ..features.augment.statistics import flow_statistics
@@ -356,12 +380,12 @@ def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], 
         ("tcp", "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "synack"), "packet_tcp_flags"
     )
     known: dict[str, Any] = {name: array for name, array in series_lists(series, series.width).items() if name in knows}
-    for name, values in flow_statistics(series).items():
+    for name, values in (statistics or flow_statistics(series)).items():
         if name.startswith("window") or needs.get(name.partition("_")[0], "packet_direction") not in knows:
             continue
         known[name] = column_of_numbers(values, schema.field(name).type)
     protocols = np.array([np.nan if kind.protocol is None else kind.protocol for kind in kinds])
-    ports = _ports(kinds, rng)
+    ports = server_ports(kinds, rng)
     has_port = np.array([bool(kind.ports) for kind in kinds])
     known |= {
         "start": pa.array(_starts(rows, rng), pa.int64()).cast(schema.field("start").type),
@@ -376,6 +400,7 @@ def flow_table(series: PacketSeries, kinds: list[Kind], knows: tuple[str, ...], 
         "label": pa.array([kind.label for kind in kinds], pa.string()),
         "label_source": repeated_word(SOURCE, rows),
     }
+    known |= placed or {}
     return pa.Table.from_batches([flow_batch(known, rows)])
 
 
@@ -450,7 +475,7 @@ def _known(table: pa.Table, rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _ports(kinds: list[Kind], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def server_ports(kinds: list[Kind], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """The server's port of each flow, as often as its kind went there; 9 (discard) where none is known."""
     lots = rng.random(len(kinds))
     found = np.full(len(kinds), 9, np.int64)

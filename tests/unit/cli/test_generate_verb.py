@@ -155,6 +155,33 @@ def test_mistakes_are_told(generator: Path, labelled: Path, tmp_path: Path, caps
     assert not list(tmp_path.iterdir())
 
 
+def test_flows_that_follow_rates(generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    rates, out = str(tmp_path / "rates.parquet"), tmp_path / "made.parquet"
+    assert run(["rates", str(DEMO_CAPTURE), "--by", "host", "--step", "10s", "-o", rates]) == 0
+    words = ["generate", str(generator), "--follow", rates, "--draw", "200", "-o", str(out)]
+    assert run([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["closeness"]["out_flows"]["wape"] == 0 and told["closeness"]["in_bytes"]["wape"] < 0.5
+    made = flowlore.rates(flowlore.read(out), step="10s")
+    assert made.to_polars()["out_flows"].sum() == told["closeness"]["out_flows"]["asked"]
+    assert run([*words, "--class", "names", "--overwrite"]) == 0
+    assert "in_bytes" in capsys.readouterr().out
+    plain = tmp_path / "loads.csv"
+    plain.write_text("time,value\n2024-01-01,1\n2024-01-02,2\n")
+    cases = [
+        (["--follow", str(DEMO_CAPTURE)], "is no"),
+        (["--follow", str(plain)], "no column `step`"),
+        (["--follow", rates, "-n", "5"], "`-n` and `--follow` do not go together"),
+        (["--follow", rates, "--class", "nams"], "did you mean `names`?"),
+        (["--follow", rates, "--path", "1"], "have no paths"),
+        (["--path", "1"], "`--path` is for `--follow`"),
+    ]
+    for more, said in cases:
+        assert run(["generate", str(generator), "-o", str(tmp_path / "no.parquet"), *more]) == 2, more
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "no.parquet").exists()
+
+
 def test_a_classifier_that_learnt_with_the_generator(
     labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

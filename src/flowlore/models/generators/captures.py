@@ -33,11 +33,17 @@ TIMESTAMP = bytes([1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ends:
-    """What is not in the packets of flows, `[B]`: IP protocol, port of the server, time of the first packet."""
+    """What is not in the packets of flows, `[B]`: IP protocol, port of the server, time of the first packet.
+
+    Without the rest addresses and ports of clients are made up.
+    """
 
     protocol: Integers
     dst_port: Integers
     start_ns: Integers
+    src: Integers | None = None  # IPv4 addresses
+    dst: Integers | None = None
+    src_port: Integers | None = None
 
 
 def capture_bytes(series: PacketSeries, ends: Ends) -> bytes:
@@ -64,10 +70,10 @@ def capture_bytes(series: PacketSeries, ends: Ends) -> bytes:
         for octet in range(6):
             out[at + RECORD + place_ + octet] = np.where(is_forward, back[octet], forth[octet])
     _put(out, at + RECORD + 12, np.full(len(at), 0x0800), 2)
-    _write_ipv4(out, at + RECORD + ETHERNET, length, ends.protocol[flow], _addresses(flow, is_forward))
+    _write_ipv4(out, at + RECORD + ETHERNET, length, ends.protocol[flow], _addresses(ends, flow, is_forward))
     sequence, acknowledged = (one[flow, place] for one in _sequence(seen))
     flags = _tcp_flags(seen)[flow, place]
-    ports = _ports(flow, ends.dst_port[flow], is_forward)
+    ports = _ports(ends, flow, is_forward)
     begin = at + RECORD + ETHERNET + IPV4
     _write_udp(out, begin[~is_tcp], [one[~is_tcp] for one in ports], (UDP_HEADER + payload)[~is_tcp])
     _write_tcp(
@@ -79,7 +85,7 @@ def capture_bytes(series: PacketSeries, ends: Ends) -> bytes:
         transport[is_tcp],
         flags[is_tcp],
     )
-    _write_checksums(out, begin, transport, payload, ends.protocol[flow], _addresses(flow, is_forward))
+    _write_checksums(out, begin, transport, payload, ends.protocol[flow], _addresses(ends, flow, is_forward))
     return PCAP_NS + out.tobytes()
 
 
@@ -119,13 +125,15 @@ def _sequence(series: PacketSeries) -> tuple[Integers, Integers]:
     return (sent + begin) % 2**32, np.where(flags & ACK > 0, received + other, 0) % 2**32
 
 
-def _addresses(flow: Integers, is_forward: npt.NDArray[np.bool_]) -> tuple[Integers, Integers]:
-    client, server = CLIENTS + 1 + flow % 65_000, SERVERS + 1 + flow % 251
+def _addresses(ends: Ends, flow: Integers, is_forward: npt.NDArray[np.bool_]) -> tuple[Integers, Integers]:
+    client = CLIENTS + 1 + flow % 65_000 if ends.src is None else ends.src[flow]
+    server = SERVERS + 1 + flow % 251 if ends.dst is None else ends.dst[flow]
     return np.where(is_forward, client, server), np.where(is_forward, server, client)
 
 
-def _ports(flow: Integers, dst_port: Integers, is_forward: npt.NDArray[np.bool_]) -> list[Integers]:
-    client = FIRST_PORT + flow // 65_000 % 60_000
+def _ports(ends: Ends, flow: Integers, is_forward: npt.NDArray[np.bool_]) -> list[Integers]:
+    client = FIRST_PORT + flow // 65_000 % 60_000 if ends.src_port is None else ends.src_port[flow]
+    dst_port = ends.dst_port[flow]
     return [np.where(is_forward, client, dst_port), np.where(is_forward, dst_port, client)]
 
 
