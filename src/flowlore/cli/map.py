@@ -53,7 +53,7 @@ def map(
         for is_new, inputs in ((False, flows), (True, new or [])):
             for batch in learning.batches_of(inputs, settings, where) if inputs else ():
                 mapper.add(batch if annotator is None else annotator(batch), is_new=is_new)
-        if annotator is not None:
+        if annotator is not None and labels is not None:
             annotator.require_match()
             learning.print_losses(labels, annotator.report())
         drawn = mapper.finish(rng=np.random.default_rng(seed))
