@@ -105,6 +105,9 @@ def test_finalists_are_chosen_by_validation_flows() -> None:
     ]
     chosen = [arm for arm, _ in finalists(evidence(results), scale)]
     assert chosen == list(reversed(arms))[:5]
+    elsewhere = [replace(one, data="iot-sentinel", result={"validation": {"macro_f1": 0.0}}) for one in results[-5:]]
+    more = [result(f"words, {chosen[0]}", seed=4, validation=0.0, test=0.0)]
+    assert [arm for arm, _ in finalists(evidence([*results, *elsewhere, *more]), scale)] == chosen
     later = list(later_runs([fgnet_facts()], scale, evidence(results)))
     words = {run.arm for run in later if run.arm.startswith("words, ")}
     tail = {f"words, {chosen[0]}, sampler ½", "words, sampler ½", "words, sampler 1"}

@@ -102,7 +102,7 @@ def screened(scale: Scale) -> Iterator[tuple[str, AugmentSettings]]:
 
 def finalists(evidence: Evidence, scale: Scale) -> list[tuple[str, AugmentSettings]]:
     """The best screened arms by macro F1 on validation flows, the best first. Test flows are not looked at."""
-    results = [one for one in evidence.of(FEW, shots=scale.shots[0]) if is_network(one.arm, SCREENED)]
+    results = screening(evidence, FEW, scale.shots[0], scale.seeds_of_variants)
     means = {}
     for arm, settings in screened(scale):
         mean = mean_of([one.number("validation.macro_f1") for one in of_arm(results, SCREENED, arm)])
@@ -110,6 +110,15 @@ def finalists(evidence: Evidence, scale: Scale) -> list[tuple[str, AugmentSettin
             means[arm] = (mean.mean, settings)
     best = sorted(means, key=lambda arm: -means[arm][0])[:FINALISTS]
     return [(arm, means[arm][1]) for arm in best]
+
+
+def screening(evidence: Evidence, question: str, shots: int, seeds: int) -> list[Result]:
+    """What arms are compared by: the screened network on data that all arms see, with the seeds that all arms have."""
+    return [
+        one
+        for one in evidence.of(question, shots=shots)
+        if is_network(one.arm, SCREENED) and one.data not in FINALS_ONLY and one.seed < seeds
+    ]
 
 
 def of_arm(results: Sequence[Result], method: str, arm: str) -> list[Result]:

@@ -8,7 +8,7 @@ from math import isfinite
 from ..evidence import Evidence, Result
 from ..report import Section, Table, Words
 from ..statistics import mean_of, p_words
-from .arms import FEW, NONE, SCREENED, SEARCHED, is_network
+from .arms import FEW, NONE, SCREENED, SEARCHED, screening
 from .geometry import MEASURES, WITH_LABELS
 
 FEWEST_ARMS = 5
@@ -16,14 +16,12 @@ FEWEST_ARMS = 5
 
 def predictors_section(evidence: Evidence, question: str = FEW) -> Section:
     """Spearman's rank correlation over arms between each measure and the gain in macro F1 over no augmentation."""
+    scale = evidence.study["scale"]
     results = [
         one
-        for one in evidence.of(question)
-        if is_network(one.arm, SCREENED) and "measures" in one.result and SEARCHED not in one.arm
+        for one in screening(evidence, question, scale["shots"][0], scale["seeds_of_variants"])
+        if "measures" in one.result and SEARCHED not in one.arm
     ]
-    shots = evidence.study["scale"]["shots"][0]
-    seeds = evidence.study["scale"]["seeds_of_variants"]
-    results = [one for one in results if one.shots == shots and one.seed < seeds]
     found = {path: correlation(results, path) for path in (*MEASURES, *WITH_LABELS)}
     known = {path: one for path, one in found.items() if one is not None}
     if not known:

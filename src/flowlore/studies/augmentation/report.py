@@ -10,7 +10,7 @@ from ..report import Part, Picture, Report, Section, Table, Words
 from ..statistics import mean_of, p_words, ranks
 from ..study import ALL_LABELS
 from ..tables import data_section, failed_section, framed_report, number_of, shots_words, title_of
-from .arms import ENCODER, FEW, NONE, PUBLISHED, SCREENED, SPEED, TAIL, is_network
+from .arms import ENCODER, FEW, NONE, PUBLISHED, SCREENED, SPEED, TAIL, is_network, screening
 from .predictors import predictors_section
 from .targets import targets_section
 
@@ -78,9 +78,8 @@ def _protocol(evidence: Evidence) -> Section:
 def _screening(evidence: Evidence) -> Section:
     """All arms with as many labels as were screened, in order of what validation flows say."""
     shots = _screened_shots(evidence)
-    results = [one for one in evidence.of(FEW, shots=shots) if is_network(one.arm, SCREENED)]
-    seeds = evidence.study["scale"]["seeds_of_variants"]
-    results = [one for one in results if one.seed < seeds and one.number("validation.macro_f1") >= 0]
+    results = screening(evidence, FEW, shots, evidence.study["scale"]["seeds_of_variants"])
+    results = [one for one in results if one.number("validation.macro_f1") >= 0]
     arms = list(dict.fromkeys(one.arm for one in results))
     if len(arms) < 3:
         return Section(title="Every arm", parts=())
@@ -133,8 +132,7 @@ def _ranks(evidence: Evidence) -> Section:
     """Friedman and Nemenyi: all screened arms over seeds, then finalists over data sets, regimes and seeds."""
     parts: list[Part] = []
     shots = _screened_shots(evidence)
-    seeds = evidence.study["scale"]["seeds_of_variants"]
-    screened = [one for one in evidence.of(FEW, shots=shots) if is_network(one.arm, SCREENED) and one.seed < seeds]
+    screened = screening(evidence, FEW, shots, evidence.study["scale"]["seeds_of_variants"])
     parts += _ranks_of(screened, "All screened arms; a block is a seed")
     final = [one for one in (*evidence.of(FEW), *evidence.of(TAIL)) if _is_final(evidence, one)]
     every = {(one.data, regime_of(one)) for one in final}
