@@ -25,6 +25,19 @@ def office() -> Flows:
     return Flows(table.set_column(place, table.schema.field("label"), names.cast(table.schema.field("label").type)))
 
 
+@pytest.fixture(scope="session")
+def office_by_protocol() -> Flows:
+    """The demo with what flows proved to be as labels, of those that several flows share."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = flowlore.read(DEMO_CAPTURE).to_arrow()
+    names = table["app_protocol"].cast(pa.string())
+    often = [one["values"] for one in pc.value_counts(names).to_pylist() if one["values"] and one["counts"] > 4]
+    label = pc.if_else(pc.fill_null(pc.is_in(names, pa.array(often)), False), names, pa.scalar(None, pa.string()))
+    return Flows(table.set_column(table.column_names.index("label"), "label", label))
+
+
 @pytest.fixture
 def with_stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The stub is a model by name, and bundles by name are looked for in an empty folder."""

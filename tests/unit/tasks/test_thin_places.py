@@ -56,4 +56,4 @@ def test_lengths_do_not_matter() -> None:
 
 def test_an_unknown_place_is_told() -> None:
     with pytest.raises(TaskError, match="`thick` is no place to ask for"):
-        SHOWN.asked(np.array([True, True]), 3, np.random.default_rng(0), "thick")  # type: ignore[arg-type]
+        SHOWN.asked(np.array([True, True]), 3, np.random.default_rng(0), "thick")  # type: ignore[arg-type]  # what is refused

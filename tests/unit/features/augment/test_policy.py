@@ -1,4 +1,4 @@
-"""How transforms are put together, when they are applied, and what the search is told."""
+"""How transforms are put together, and when they are applied."""
 
 from dataclasses import fields
 
@@ -7,11 +7,8 @@ import pytest
 from making_series import made_up_series
 
 from flowlore.errors import SettingError, TaskError, UnknownName
-from flowlore.features.augment.mixing import draw_partners
 from flowlore.features.augment.packets import PacketSeries
 from flowlore.features.augment.policy import Augmenter
-from flowlore.features.augment.samplers import class_weights, draw_rows
-from flowlore.features.augment.search import drawn_candidates, search
 from flowlore.features.augment.settings import AugmentSettings
 
 SERIES = made_up_series(400, np.random.default_rng(0), shortest=12)
@@ -82,22 +79,6 @@ def test_mixing_draws_from_the_same_class_only() -> None:
         made.step(flat, np.random.default_rng(0))
 
 
-def test_partners_are_others_of_the_class() -> None:
-    partners = draw_partners(CODES, np.random.default_rng(0))
-    assert (partners != np.arange(400)).all() and (CODES[partners] == CODES).all()
-    assert len(np.unique(partners)) > 200
-    from_pool = draw_partners(np.array([3, 1]), np.random.default_rng(0), np.array([1, 3, 3]))
-    assert from_pool[1] == 0 and from_pool[0] in (1, 2)
-
-
-def test_all_classes_with_one_flow_are_named() -> None:
-    with pytest.raises(TaskError, match="one flow of `dns`, `o'clock`, but mixing takes two") as caught:
-        draw_partners(np.array([2, 0, 0, 1]), np.random.default_rng(0), names=("web", "dns", "o'clock"))
-    assert "label not in ('dns', 'o''clock')" in str(caught.value.hint)
-    with pytest.raises(TaskError, match="there is no other flow of `number 2`"):
-        draw_partners(np.array([2]), np.random.default_rng(0), np.array([0, 1]))
-
-
 def test_wrong_words_are_told() -> None:
     with pytest.raises(UnknownName, match="no augmentation is called `packet-los`"):
         augmenter("packet-los")
@@ -105,44 +86,3 @@ def test_wrong_words_are_told() -> None:
         augmenter("wrap:much")
     with pytest.raises(SettingError, match="magnitude of `wrap` is 2, but must be from 0 to 1"):
         augmenter("wrap", magnitude=2.0)
-
-
-def test_samplers_weigh_classes_by_the_exponent() -> None:
-    codes = np.repeat([0, 1, 2], [900, 90, 10])
-    rng = np.random.default_rng(0)
-    shares = {one: np.bincount(codes[draw_rows(codes, 30_000, one, rng)]) / 30_000 for one in (0.0, 0.5, 1.0)}
-    assert shares[0.0].round(3).tolist() == [0.9, 0.09, 0.01]
-    roots = np.sqrt([900, 90, 10])
-    assert np.allclose(shares[0.5], roots / roots.sum(), atol=0.02)
-    assert np.allclose(shares[1.0], 1 / 3, atol=0.02)
-    assert class_weights(codes, 0.5).sum() == pytest.approx(1.0)
-    assert sorted(draw_rows(codes, 1000, 0.0, rng).tolist()) == list(range(1000))
-
-
-def test_the_search_keeps_a_third_and_finds_the_best() -> None:
-    asked: list[tuple[AugmentSettings, int]] = []
-
-    def evaluate(settings: AugmentSettings, number: int) -> float:
-        asked.append((settings, number))
-        return settings.magnitude
-
-    candidates = [AugmentSettings(transforms=("wrap",), magnitude=step / 10) for step in range(9)]
-    trials = search(evaluate, candidates)
-    assert trials[0].settings.magnitude == 0.8 and len(trials[0].scores) == 3
-    assert [number for _, number in asked] == [1] * 9 + [2] * 3 + [3]
-    assert len(trials) == 9 and trials[-1].scores == (0.0,)
-
-
-def test_a_wrong_candidate_is_told_before_anything_is_trained() -> None:
-    with pytest.raises(UnknownName):
-        search(lambda settings, number: pytest.fail("trained"), [AugmentSettings(transforms=("nonsense",))])
-    with pytest.raises(SettingError, match="no candidate"):
-        search(lambda settings, number: 0.0, [])
-
-
-def test_drawn_candidates_begin_with_none_and_are_valid() -> None:
-    drawn = drawn_candidates(30, np.random.default_rng(0), with_partners=False)
-    assert len(drawn) == 30 and drawn[0] == AugmentSettings()
-    for one in drawn:
-        assert not Augmenter(one).needs_partners
-    assert len({one.policy for one in drawn}) == len({one.combine for one in drawn}) == 3
