@@ -7,7 +7,8 @@ import numpy as np
 from flowlore.flows.table import Flows
 from flowlore.studies.material import Places
 from flowlore.studies.materials.floods import slim
-from flowlore.studies.materials.hostrates import COUNTS, FEATURES, GatheredHosts, Source, stretch_of
+from flowlore.studies.materials.hostrates import GatheredHosts, Source
+from flowlore.studies.materials.stretches import COUNTS, FEATURES, stretch_of
 from ratesmade import MINUTE, Flow, batch_of, host
 
 STEPS = 300

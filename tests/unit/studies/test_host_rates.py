@@ -15,6 +15,7 @@ from flowlore.errors import InputError, TaskError
 from flowlore.flows.table import Flows
 from flowlore.registry import Registry
 from flowlore.studies.conduct import Order, conduct
+from flowlore.studies.dynamics import host_execution
 from flowlore.studies.dynamics.arms import ELSEWHERE, HERE, TUNED
 from flowlore.studies.dynamics.host_arms import (
     FOLLOWS_ELSEWHERE,
@@ -26,7 +27,8 @@ from flowlore.studies.dynamics.host_arms import (
 from flowlore.studies.dynamics.host_execution import PIECE, pool_of, split_hosts
 from flowlore.studies.material import Places
 from flowlore.studies.materials.floods import slim
-from flowlore.studies.materials.hostrates import COUNTS, FEATURES, SOURCES, prove_apart, side_by_side, stretch_of
+from flowlore.studies.materials.hostrates import SOURCES, prove_apart
+from flowlore.studies.materials.stretches import COUNTS, FEATURES, side_by_side, stretch_of
 from ratesmade import DAWN, MINUTE, Flow, batch_of, host
 
 DAY = 1_440 * MINUTE
@@ -40,7 +42,11 @@ def materials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flowlore.studies, "STUDIES", Registry("study", studies, with_plugins=False, plural="studies"))
 
 
-def test_hosts_are_asked_at_later_time_and_elsewhere(order: Callable[..., Order]) -> None:
+def test_hosts_are_asked_at_later_time_and_elsewhere(
+    order: Callable[..., Order], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_execution, "PIECE", 320)
+    monkeypatch.setattr(host_execution, "MOST_ORIGINS", 40)
     arms = (HERE, TUNED, ELSEWHERE, GRU_TUNED, OFTEN_HERE, OFTEN_ELSEWHERE, FOLLOWS_ELSEWHERE, "ewma")
     asked = order("dynamics", sets=("tiny-rates", "tiny-sessions"), seeds=1, arms=arms)
     done = conduct(asked)

@@ -19,7 +19,8 @@ from ...tasks.forecast.forecaster import Values, truth_at
 from ...tasks.forecast.scores import scores_at
 from ..bench import Bench, Made
 from ..material import facts_of
-from ..materials.hostrates import FEATURES, HostRates, load_hosts
+from ..materials.hostrates import load_hosts
+from ..materials.stretches import FEATURES, HostRates
 from ..study import Run
 from .recurrent_bits import RecurrentLikelihood, Tokens
 

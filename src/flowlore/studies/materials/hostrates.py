@@ -1,80 +1,47 @@
 """Rates by host of whole networks: days of LUFlow, exposed hosts, the laboratory, a honeypot.
 
-Rows of several stretches of time stand in one matrix, each with its own clock; in all of them the steps before `until`
-teach and the later ones ask.
+Each comes with the others, which a decoder may have learnt from that never saw it, and with proof that they are apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import InputError, TaskError
-from ...features.rates.rates import Rates, rates
 from ...features.rates.settings import NS_PER_S
-from ...features.rates.settings import step_ns as step_ns_of
 from ...sources.reading import read
-from ..material import SERIES, Facts, Places, checksum_of, write_facts, write_json
+from ..material import SERIES, Facts, Places, checksum_of, write_facts
 from ..study import Scale
 from .floods import BACKGROUND, DAY_NS, SLICED, slim
 from .laboratory import largest_tap, run_folders
 from .series import FILES, plain_network
+from .stretches import (
+    COUNTS,
+    FEATURES,
+    LEAST_ACTIVE,
+    HostRates,
+    Stretch,
+    read_rates,
+    side_by_side,
+    starts_of,
+    stretch_of,
+    write_rates,
+)
 
-COUNTS = ("in_flows", "out_flows", "in_peers", "out_peers")
-FEATURES = (*COUNTS, "in_packets", "out_packets", "in_bytes", "out_bytes")
 PLAIN_FEATURE = "in_bytes"  # what the loads of links and demands stand for
 PLAIN = ("abilene", "esnet")  # plain series that teach beside hosts
 EXPOSED, HONEYPOT = "exposed_hosts/flows.parquet", "honeypot/heralding.parquet"
-TEACHING_SHARE = 0.6  # of a stretch of time that nothing else divides
 LUFLOW_ASKS_NS = 1_606_780_800 * NS_PER_S  # July teaches
 HONEYPOT_ASKS_NS = 1_740_009_600 * NS_PER_S
-LEAST_ACTIVE = 0.01  # of the teaching steps in which a host had traffic
 MOST_HOSTS = {"smoke": 16, "small": 64, "full": 256}  # of a stretch, the most active ones
-LEAST_OF_A_DAY = 0.05  # of the steps with traffic of the busiest day
-GAP_S = 3_600.0  # without any flow: the record has a gap
 FEWEST_ACTIVE_STEPS = 8  # of series by which two are told to be the same
-Values = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HostRates:
-    """`values` is [hosts, FEATURES, steps], NaN where nothing is known; all hosts' steps before `until` teach."""
-
-    name: str
-    hosts: tuple[str, ...]
-    values: Values
-    starts_ns: Whole  # of each host's first step
-    steps_ns: Whole
-    until: int
-
-    def __len__(self) -> int:
-        return len(self.hosts)
-
-    def of(self, rows: npt.NDArray[Any]) -> HostRates:
-        hosts = tuple(np.array(self.hosts, object)[rows].tolist())
-        return replace(
-            self, hosts=hosts, values=self.values[rows], starts_ns=self.starts_ns[rows], steps_ns=self.steps_ns[rows]
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stretch:
-    """Rates of one network over one stretch of time."""
-
-    name: str
-    rates: Rates
-    until: int  # steps from its first that teach
-    crossing: int  # flows that lasted over that moment, and were left out
-    features: tuple[str, ...] = FEATURES  # those that are told
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,9 +73,9 @@ class GatheredHosts:
         prove_apart(held, others, self.source.files, self._others_files())
         for path in folder.glob("other-*"):
             path.unlink()
-        _write(held, folder / "network")
+        write_rates(held, folder / "network")
         for place, other in enumerate(others):
-            _write(other, folder / f"other-{place}")
+            write_rates(other, folder / f"other-{place}")
         crossing = sum(one.crossing for one in self.source.stretches)
         known = np.isfinite(held.values)
         taught, asked = int(known[:, :, : held.until].sum()), int(known[:, :, held.until :].sum())
@@ -162,7 +129,9 @@ class GatheredHosts:
 
 def load_hosts(folder: Path) -> tuple[HostRates, tuple[HostRates, ...]]:
     """What `prepare` kept: the network, and the others."""
-    return _read(folder / "network"), tuple(_read(path.with_suffix("")) for path in sorted(folder.glob("other-*.npz")))
+    return read_rates(folder / "network"), tuple(
+        read_rates(path.with_suffix("")) for path in sorted(folder.glob("other-*.npz"))
+    )
 
 
 def luflow_rates(places: Places) -> GatheredHosts:
@@ -183,32 +152,6 @@ def laboratory_rates(places: Places) -> GatheredHosts:
 def honeypot_rates(places: Places) -> GatheredHosts:
     """A honeypot, 5 minutes a step: flows and peers only; nothing is learnt from it, what was learnt elsewhere asks."""
     return _gathered("honeypot-rates", places, transfer_only=True)
-
-
-def side_by_side(name: str, stretches: Sequence[Stretch], most: int) -> HostRates:
-    """Hosts of all stretches, the boundary between teaching and asking at one step, unknown where others are longer."""
-    parts = [(one, *_matrix(one, most)) for one in stretches]
-    until = max(one.until for one in stretches)
-    after = max(values.shape[2] - one.until for one, _, _, values in parts)
-    rows, hosts, starts, steps = [], [], [], []
-    for place, (one, names, start_ns, values) in enumerate(parts):
-        before = until - one.until
-        wide = ((0, 0), (0, 0), (before, after - (values.shape[2] - one.until)))
-        rows.append(np.pad(values, wide, constant_values=np.nan))
-        hosts += [f"{place}/{host}" if len(parts) > 1 else host for host in names]
-        starts += [start_ns - before * one.rates.step_ns] * len(names)
-        steps += [one.rates.step_ns] * len(names)
-    values = np.concatenate(rows)
-    if not len(values):
-        raise InputError(f"studies: no host of `{name}` had traffic often enough", hint="a longer record")
-    return HostRates(
-        name=name,
-        hosts=tuple(hosts),
-        values=values,
-        starts_ns=np.array(starts, np.int64),
-        steps_ns=np.array(steps, np.int64),
-        until=until,
-    )
 
 
 def prove_apart(
@@ -349,70 +292,10 @@ def _checksum(files: Sequence[str]) -> str:
 
 def _apart(flows: pa.Table) -> list[pa.Table]:
     """Flows of each stretch of time: a week without any is between two."""
-    start = np.sort(_starts(flows))
+    start = np.sort(starts_of(flows))
     ends = start[:-1][np.diff(start) > 7 * DAY_NS]
-    stretch = np.searchsorted(ends, _starts(flows), side="left")
+    stretch = np.searchsorted(ends, starts_of(flows), side="left")
     return [flows.filter(pa.array(stretch == place)) for place in range(len(ends) + 1)]
-
-
-def stretch_of(
-    name: str, flows: pa.Table, step: str, until_ns: int | None = None, *, features: tuple[str, ...] = FEATURES
-) -> Stretch:
-    """Rates of flows, of which none lasts over the moment at which what teaches ends."""
-    length = step_ns_of(step)
-    start = _starts(flows)
-    end = start + np.asarray(pc.fill_null(flows["duration_ns"], 0).to_numpy(), np.int64)
-    if until_ns is None:
-        until_ns = int(start.min() + TEACHING_SHARE * (end.max() - start.min()))
-    until_ns = int(until_ns) // length * length
-    crossing = (start < until_ns) & (end > until_ns)
-    made = rates(flows.filter(pa.array(~crossing)), "host", step, settings={"gap_after_s": GAP_S})
-    made, until_ns = _without_empty_days(made, until_ns)
-    first = int(made.table["step"].cast(pa.int64()).to_numpy().min())
-    until = int(until_ns - first) // length
-    if not 0 < until < made.steps:
-        raise InputError(
-            f"studies: of `{name}` nothing is on one side of the moment at which what teaches ends",
-            hint="a whole record of the set",
-        )
-    return Stretch(name=name, rates=made, until=until, crossing=int(crossing.sum()), features=features)
-
-
-def _without_empty_days(made: Rates, until_ns: int) -> tuple[Rates, int]:
-    """Days without traffic, or with hardly any beside the busiest, left out as a whole: clocks stay right."""
-    steps = made.table["step"].cast(pa.int64()).to_numpy()
-    days, counts = np.unique(np.unique(steps) // DAY_NS, return_counts=True)
-    days = days[counts >= LEAST_OF_A_DAY * counts.max()]
-
-    def moved(instants: Whole) -> Whole:
-        place = np.searchsorted(days, instants // DAY_NS)
-        is_kept = np.isin(instants // DAY_NS, days)
-        return np.asarray((days[0] + place) * DAY_NS + np.where(is_kept, instants % DAY_NS, 0), np.int64)
-
-    at, field = made.table.schema.get_field_index("step"), made.table.schema.field("step")
-    table = made.table.set_column(at, field, pa.array(moved(steps)).cast(field.type))
-    table = table.filter(pa.array(np.isin(steps // DAY_NS, days)))
-    gaps = moved(np.array(made.gaps, np.int64).reshape(-1, 2))
-    kept = tuple((int(begin), int(end)) for begin, end in gaps if end > begin)
-    return replace(made, table=table, gaps=kept), int(moved(np.array([until_ns]))[0])
-
-
-def _matrix(stretch: Stretch, most: int) -> tuple[list[str], int, Values]:
-    """Names of the hosts that were most active while it teaches, when the first step begins, and their rates."""
-    table = stretch.rates.table
-    steps = table["step"].cast(pa.int64()).to_numpy() // stretch.rates.step_ns
-    taught = table["entity"].filter(pa.array(steps < steps.min() + stretch.until))
-    counts = pc.value_counts(taught.combine_chunks()).to_pylist()
-    often = sorted(
-        (-one["counts"], one["values"])
-        for one in counts
-        if one["values"] and one["counts"] >= LEAST_ACTIVE * stretch.until
-    )[:most]
-    names = [name for _, name in often]
-    start_ns, found = stretch.rates.matrices(FEATURES, names)
-    values = np.stack([found[feature] for feature in FEATURES], axis=1)
-    values[:, [feature not in stretch.features for feature in FEATURES]] = np.nan
-    return names, start_ns, values
 
 
 def _plain_rates(path: Path, name: str) -> HostRates:
@@ -428,33 +311,3 @@ def _plain_rates(path: Path, name: str) -> HostRates:
         steps_ns=np.full(len(held), held.step_ns),
         until=held.steps,
     )
-
-
-def _starts(flows: pa.Table) -> Whole:
-    return np.asarray(flows["start"].cast(pa.int64()).to_numpy(), np.int64)
-
-
-def _write(held: HostRates, path: Path) -> None:
-    np.savez_compressed(
-        path.with_suffix(".npz"),
-        values=held.values.astype(np.float32),
-        hosts=np.array(held.hosts),
-        starts_ns=held.starts_ns,
-        steps_ns=held.steps_ns,
-    )
-    write_json(path.with_suffix(".json"), {"name": held.name, "until": held.until})
-
-
-def _read(path: Path) -> HostRates:
-    import json
-
-    about = json.loads(path.with_suffix(".json").read_text())
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as held:
-        return HostRates(
-            name=about["name"],
-            hosts=tuple(held["hosts"].tolist()),
-            values=held["values"].astype(np.float64),
-            starts_ns=held["starts_ns"],
-            steps_ns=held["steps_ns"],
-            until=about["until"],
-        )
