@@ -55,6 +55,9 @@ def _data(evidence: Evidence) -> Section:
         for one in evidence.facts.values()
     ]
     points += [f"Left out: `{name}`: {why}." for name, why in evidence.study["left_out"].items()]
+    missing = int(evidence.study["runs"]) - len(evidence.results)
+    if missing > 0:
+        points.append(f"{missing} of {evidence.study['runs']} planned runs were not made; the same command goes on.")
     return Section(title="Data", parts=(Words(points=tuple(points)),))
 
 
