@@ -283,6 +283,21 @@ def test_networks_apart_are_each_on_their_own_scale_and_heard_alike() -> None:
     assert len(rows[0]) < len(rows[1]) and of_small == len(equal) / 2
 
 
+def test_of_its_own_past_a_network_asks_hidden_edges_and_numbers_too() -> None:
+    services = replace(SMALL, link_weight=0.0, mask_weight=0.0)
+    flows = traffic(300)
+    flows.channels["context"] = flows.channels["graph.service"].astype(np.int64)
+    weights = []
+    for settings in (services, replace(services, own_past=True), SMALL):
+        encoder = GraphEncoder(settings)
+        encoder.fit([flows], np.random.default_rng(1), training=SHORT)
+        weights.append(encoder.state()[0]["links.one.0.weight"])
+    assert not np.array_equal(weights[0], weights[1])
+    np.testing.assert_array_equal(weights[1], weights[2])
+    with pytest.raises(ModelError, match="networks apart have no common past"):
+        GraphEncoder(replace(services, own_past=True)).fit([flows, flows], np.random.default_rng(1), apart=True)
+
+
 def test_accustomed_to_a_network_where_everything_is_larger() -> None:
     encoder, flows = trained(), times(traffic(200, 5), 1e3)
     larger = times(flows, 100)

@@ -106,6 +106,11 @@ class GraphEncoder:
 
         Where the batches are networks `apart`, each is brought to its own scale and teaches as much as any other.
         """
+        if apart and self.settings.own_past:
+            raise ModelError(
+                "models: networks apart have no common past, which `own_past` learns from",
+                hint="leave `graph.own_past` out, or train on the flows of one network",
+            )
         flows = _joined(batches)
         if not (flows.has("quantities") | flows.has("graph")).any():
             raise ModelError(
@@ -288,7 +293,12 @@ class GraphEncoder:
 
 
 def _teachable(settings: GraphEncoderSettings, rows: Sequence[GraphTensors]) -> GraphEncoderSettings:
-    """Masked numbers teach where nothing else does: nothing says which flows are of one service."""
+    """Of a network's own past hidden edges and numbers teach too. Masked numbers also teach where nothing else does:
+    nothing says which flows are of one service.
+    """
+    if settings.own_past:
+        links, numbers = settings.link_weight or 1.0, settings.mask_weight or 1.0
+        return replace(settings, link_weight=links, mask_weight=numbers)
     others = settings.link_weight or settings.mask_weight
     knows_services = any(bool(row.belongs.any()) for row in rows)
     return settings if others or knows_services else replace(settings, mask_weight=1.0)

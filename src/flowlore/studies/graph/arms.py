@@ -38,6 +38,7 @@ ASKING_LINKS: dict[str, Any] = {"link_weight": 1.0, "mask_weight": 1.0}
 DISTURBANCES = ("none", "1 in 10 lost", "half lost", "a third delayed", "sampled 1:10", "sampled 1:100", "noise")
 
 ELSEWHERE, HERE, NEVER = "pre-trained elsewhere", "pre-trained here", "never trained"
+OWN_PAST = "pre-trained here as its own past"
 SCRATCH = "from scratch"
 WITH_WINDOWS = ("LightGBM with windows", "extra trees with windows", "MLP with windows")
 WITHOUT_WINDOWS = ("LightGBM", "extra trees", "MLP")
@@ -91,6 +92,7 @@ def _arms() -> Iterator[tuple[str, dict[str, Any], float]]:
         yield f"{words}, probe", encoder | {"head": "probe"}, 0.7
         tuned = SCRATCH if taught == "never" else f"{words}, fine-tuned"
         yield tuned, encoder | {"tuned": True}, 7.0
+    yield f"{OWN_PAST}, probe", {"encoder": encoder_values(own_past=True), "head": "probe"}, 0.7
     encoder = {"encoder": encoder_values(taught="elsewhere")}
     yield f"{ELSEWHERE}, extra trees with windows", encoder | {"head": "extra-trees", "windows": True}, 1.2
     for name, method, price in (
