@@ -40,6 +40,7 @@ def embed(
             lists = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.ravel()), found.vectors.shape[1])
             for part in keys(batch).append_column("vector", lists).to_batches():
                 writer.write(part)
+        learning.require_flows(writer.rows, flows, where)
     if json:
         print_json({"flows": writer.rows, "output": output, "masked": sorted(masked or ())})
     else:

@@ -104,8 +104,6 @@ def _chosen(predictor: Predictor, table: Flows, ids: list[str], count: int, pick
                     hint='`flowlore query "select flow_id, server_name from flows" FLOWS` shows ids',
                 )
         rows = [known[one.lower()] for one in ids]
-    elif not len(table):
-        raise InputError("explain: there is no flow to explain", hint="`--where` keeps none, or the input holds none")
     else:
         rows = _picked(predictor, table, count, pick)
     return Flows(table.to_arrow().take(pa.array(rows, pa.int64())))

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from ..features.augment.settings import AugmentSettings
     from ..flows.annotate import AnnotateReport
     from ..flows.table import Flows
+    from ..settings import Settings
     from ..tasks.predictor import Predictor
     from .metering import Request
 
+OF_TRAINING_ONLY = ("context_by", "context_s", "graph")  # features that no vector depends on, or that the model sets
 BundleName = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or folder of a bundle.")]
 Flowed = Annotated[
     list[str], typer.Argument(metavar="IN...", help="Captures, exports, logs or flow tables; files or folders.")
@@ -71,7 +73,34 @@ def fitting(predictor: Predictor, settings: PipelineConfig) -> Predictor:
     from ..tasks.windows import check_windows
 
     check_windows(predictor, settings.graph.windows)
+    _refuse_other_sight(predictor, settings)
     return predictor
+
+
+def _refuse_other_sight(predictor: Predictor, settings: PipelineConfig) -> None:
+    """What a bundle sees was decided when it was made: settings that want it otherwise would do nothing."""
+    from dataclasses import fields
+
+    from ..errors import SettingError
+
+    stages: dict[str, tuple[Settings, Settings]] = {"features": (settings.features, predictor.features)}
+    if predictor.model == "autoencoder":
+        stages["autoencoder"] = (settings.autoencoder, getattr(predictor.encoder, "settings", settings.autoencoder))
+    for stage, (asked, own) in stages.items():
+        usual = type(asked)()
+        for name in (one.name for one in fields(asked) if one.name not in OF_TRAINING_ONLY):
+            wanted, is_so = getattr(asked, name), getattr(own, name)
+            if wanted not in (is_so, getattr(usual, name)):
+                anew = f"flowlore pretrain {predictor.model} … --set {stage}.{name}={_plain(wanted)}"
+                raise SettingError(
+                    f"bundle: `{predictor.name}` was made with `{stage}.{name}` {_plain(is_so)}, and {_plain(wanted)} "
+                    "was asked for",
+                    hint=f"leave it out, or make another: `{anew}`",
+                )
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_flows(
@@ -86,6 +115,7 @@ def read_flows(
         batches = list(scan)
         account = scan.account
     flows = Flows.from_batches(batches, account).sort()
+    require_flows(len(flows), inputs, where)
     if labels is None:
         return flows
     labelled, report = annotate(flows, labels)
@@ -99,6 +129,19 @@ def print_losses(labels: Path, report: AnnotateReport) -> None:
 
     if lost := report.losses():
         print(f"{printable(str(labels))}: {'; '.join(lost)}", file=sys.stderr)
+
+
+def require_flows(count: int, inputs: list[str], where: str | None) -> None:
+    """Nothing can be learnt from nothing, nor asked about it; an empty answer would look like one."""
+    if count:
+        return
+    from ..errors import InputError
+
+    named = f"`{inputs[0]}`" if len(inputs) == 1 else f"any of {len(inputs)} inputs"
+    raise InputError(
+        f"inputs: there is no flow in {named}" + (f" for which `{where}`" if where else ""),
+        hint="`flowlore inspect` shows what is in it",
+    )
 
 
 def batches_of(inputs: list[str], settings: PipelineConfig, where: str | None) -> Iterator[Any]:

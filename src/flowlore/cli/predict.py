@@ -83,6 +83,8 @@ def predict(
             if writer is not None:
                 for part in answers.to_batches():
                     writer.write(part)
+        if not request.is_live:
+            learning.require_flows(rows, request.inputs, where)
     report = {
         "flows": rows,
         "labels": dict(named.most_common()),

@@ -80,6 +80,10 @@ def pretrain(
         from ..errors import SettingError
 
         raise SettingError(f"pretrain: `--task` is of flowgen, not of `{model}`", hint="leave it out")
+    if by != "host" or step is not None:
+        from ..errors import SettingError
+
+        raise SettingError(f"pretrain: `--by` and `--step` are of flowgen, not of `{model}`", hint="leave them out")
     import numpy as np
 
     from ..errors import InputError

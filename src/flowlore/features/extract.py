@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import InputError
 from .batch import Array, FeatureBatch
 from .context import context_keys
 from .entities import extract_entities
@@ -31,15 +33,28 @@ def extract(
 
     A table without a host or a time is refused where a graph is asked for, unless it is one of the parts of a stream.
     """
-    table = flows if isinstance(flows, (pa.Table, pa.RecordBatch)) else flows.to_arrow()
-    if isinstance(table, pa.RecordBatch):
-        table = pa.Table.from_batches([table])
+    table = table_of(flows)
     if settings.graph and not in_parts:
         require_ends(table)
     pieces = [piece for piece in table.to_batches(max_chunksize=ROWS_AT_ONCE) if piece.num_rows]
     if not pieces:
         pieces = [pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in table.schema], schema=table.schema)]
     return FeatureBatch.concat([_extract(piece, settings) for piece in pieces])
+
+
+def table_of(flows: Flows | pa.Table | pa.RecordBatch) -> pa.Table:
+    """Flows as an Arrow table; what holds none is an error."""
+    if isinstance(flows, pa.RecordBatch):
+        return pa.Table.from_batches([flows])
+    if isinstance(flows, pa.Table):
+        return flows
+    if not hasattr(flows, "to_arrow"):
+        path = f"{flows!s}" if isinstance(flows, (str, Path)) else "office.pcapng"
+        raise InputError(
+            f"features: flows are wanted, and this is a `{type(flows).__name__}`",
+            hint=f'`flowlore.read("{path}")` gives flows; an Arrow table or a Polars frame of them will do too',
+        )
+    return flows.to_arrow()
 
 
 def _extract(table: pa.RecordBatch, settings: FeatureSettings) -> FeatureBatch:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TaskError
-from .metrics import normalised
+from .metrics import checked_vectors, normalised
 from .raw import numbers, texts
 
 NAMED = ("protocol", "dst_port", "app_protocol", "server_name", "alpn", "ja4", "dns_query", "end_reason", "capture")
@@ -60,6 +60,12 @@ def discover(
     """
     if smallest < 2:
         raise TaskError(f"tasks: a cluster of {smallest} flow is no cluster", hint="`--smallest 10`")
+    vectors = checked_vectors(vectors)
+    if len(vectors) != len(flows):
+        raise TaskError(
+            f"tasks: there are {len(vectors):,} vectors of {len(flows):,} flows",
+            hint="`bundle.embed(flows)` gives one each",
+        )
     if len(vectors) < smallest:
         return np.full(len(vectors), ALONE, np.int64), []
     if len(vectors) > MOST_ROWS:

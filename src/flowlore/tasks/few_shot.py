@@ -134,6 +134,8 @@ def teach(
     """
     from . import HEADS
 
+    if not 0 < coverage < 1:
+        raise TaskError(f"tasks: answer sets cannot hold {coverage} of the truth", hint="a share such as 0.9")
     episode = draw_episode(
         lesson.labels,
         shots,

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import TaskError
+
 Labels = npt.NDArray[Any]
 Vectors = npt.NDArray[Any]
 PURITY_NEIGHBOURS = tuple(range(1, 20))
@@ -34,6 +36,7 @@ class Scores:
 
 def scores(truth: Labels, answers: Labels) -> Scores:
     """Accuracy, macro and weighted F1. No flows give NaN."""
+    _require_pairs(truth, answers)
     if not len(truth):
         return Scores(flows=0, accuracy=float("nan"), macro_f1=float("nan"), weighted_f1=float("nan"))
     each, support = f1_by_class(truth, answers)
@@ -49,6 +52,7 @@ def scores(truth: Labels, answers: Labels) -> Scores:
 
 def f1_by_class(truth: Labels, answers: Labels) -> tuple[dict[Any, float], dict[Any, int]]:
     """F1 of every class of truth or answers (0 where never right), and how many flows truly are of it."""
+    _require_pairs(truth, answers)
     classes, codes = np.unique(np.concatenate([truth, answers]), return_inverse=True)
     true, answered = codes[: len(truth)], codes[len(truth) :]
     hits = np.bincount(true[true == answered], minlength=len(classes))
@@ -60,6 +64,7 @@ def f1_by_class(truth: Labels, answers: Labels) -> tuple[dict[Any, float], dict[
 
 def confusion(truth: Labels, answers: Labels) -> tuple[Labels, npt.NDArray[np.int64]]:
     """The classes, and how often each (row) was called each (column)."""
+    _require_pairs(truth, answers)
     classes, codes = np.unique(np.concatenate([truth, answers]), return_inverse=True)
     pairs = codes[: len(truth)] * len(classes) + codes[len(truth) :]
     return classes, np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
@@ -73,6 +78,8 @@ def pr_auc(is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -
 
 def roc_auc(is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float:
     """How often a positive scores above a negative; a tie counts half. NaN where one of the two is absent."""
+    _require_pairs(is_positive, score)
+    _require_numbers(score)
     positives = int(is_positive.sum())
     negatives = len(is_positive) - positives
     if not positives or not negatives:
@@ -102,6 +109,8 @@ def false_positives_a_day(
     duration_ns: int,
 ) -> float:
     """False alarms a day at the highest threshold that still finds this share of the positives."""
+    if not 0 < recall <= 1:
+        raise TaskError(f"tasks: {recall} is no share of the positives that can be found", hint="for example 0.9")
     _, recalls, false = _precision_recall(is_positive, score)
     if not len(recalls) or duration_ns <= 0:
         return float("nan")
@@ -233,10 +242,36 @@ def nearest(alike: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
     return chosen
 
 
+def checked_vectors(vectors: Any) -> Vectors:
+    """Vectors, or what holds some (`Embedding`), as an array of rows; what is no number is an error."""
+    found = np.asarray(getattr(vectors, "vectors", vectors))
+    if found.ndim != 2:
+        raise TaskError(
+            f"tasks: vectors are rows of numbers, and this has {found.ndim} dimension{'' if found.ndim == 1 else 's'}",
+            hint="one vector is `vectors[:1]`, not `vectors[0]`",
+        )
+    _require_numbers(found)
+    return found
+
+
+def _require_pairs(truth: Any, answers: Any) -> None:
+    if len(truth) != len(answers):
+        raise TaskError(
+            f"tasks: {len(answers):,} answers cannot be measured by {len(truth):,} truths", hint="one for each flow"
+        )
+
+
+def _require_numbers(values: Any) -> None:
+    if not np.isfinite(values).all():
+        raise TaskError("tasks: NaN or infinities cannot be compared", hint="leave such rows out, and say how many")
+
+
 def _precision_recall(
     is_positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Precision, recall and false positives at every distinct score, from the highest down."""
+    _require_pairs(is_positive, score)
+    _require_numbers(score)
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
     hits = np.cumsum(is_positive[order])[ends]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BundleError, FlowloreError
+from ..errors import BundleError, FlowloreError, InputError
 from .bundle import Bundle, damaged, load_bundle, plain, save_bundle
 from .bundle_shelf import find_bundle
 from .extra import require_learning
@@ -65,7 +65,7 @@ class Support:
     flow_ids: npt.NDArray[np.uint8]  # [flows, 16]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Predictor:
     """An encoder, what it sees, and where it was taught, a head with its calibration."""
 
@@ -80,6 +80,10 @@ class Predictor:
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+
+    def __repr__(self) -> str:
+        known = "no classes" if self.head is None else f"{len(self.head.classes_)} classes by `{self.head_name}`"
+        return f"<Predictor {self.name or 'without a name'}: {self.model}, {known}>"
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Predictor:
@@ -178,6 +182,7 @@ class Predictor:
         has = {
             need: batch.has(need) if need in batch.present else batch.has(need.partition(".")[0])
             for need in self.encoder.needs
+            if _is_admitted(need, self.features)
         }
         masked = tuple(need for need, rows in has.items() if not rows.any())
         if len(batch) and len(masked) == len(has):
@@ -262,6 +267,17 @@ class Predictor:
         return self.head
 
 
+def _is_admitted(need: str, features: FeatureSettings) -> bool:
+    """Whether the settings let a channel through at all; one that they do not is no lack of the flows."""
+    switches = {
+        "quantities": features.quantities,
+        "series": features.series,
+        "entities": features.entities,
+        "payload": bool(features.payload_bytes),
+    }
+    return switches.get(need.partition(".")[0], True)
+
+
 def seen_by(
     head: Head, vectors: npt.NDArray[np.float32], numbers: npt.NDArray[np.float32] | None
 ) -> npt.NDArray[np.float32]:
@@ -278,11 +294,14 @@ def seen_by(
 
 def keys(flows: Any) -> pa.Table:
     """`flow_id` and `part` of each flow."""
-    import pyarrow as pa
+    from ..features.extract import table_of
 
-    table = flows if isinstance(flows, pa.Table) else None
-    if table is None:
-        table = pa.Table.from_batches([flows]) if isinstance(flows, pa.RecordBatch) else flows.to_arrow()
+    table = table_of(flows)
+    if missing := [name for name in ("flow_id", "part") if name not in table.column_names]:
+        raise InputError(
+            f"features: answers are told by `flow_id` and `part`, and these flows have no column `{missing[0]}`",
+            hint="keep these columns: `flowlore.read` gives them",
+        )
     return table.select(["flow_id", "part"])
 
 

@@ -65,6 +65,8 @@ def pretrain(
     from ..models import MODELS
 
     require_learning()
+    if not 0 <= validation_share < 1:
+        raise TaskError(f"tasks: {validation_share} of the flows cannot say when to stop", hint="for example 0.1")
     make = MODELS.load(model)
     encoder = make() if settings is None else make(settings)
     if encoder.unit != "flow":

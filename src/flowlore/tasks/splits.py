@@ -54,6 +54,12 @@ def split_by_time(
     Rows that start in the same nanosecond stay together, so that a share may be a little off.
     """
     _check_shares(test_share, validation_share)
+    if end_ns is not None:
+        _require_as_many("ends", end_ns, start_ns)
+        if (end_ns < start_ns).any():
+            raise TaskError(
+                f"tasks: {int((end_ns < start_ns).sum()):,} flows end before they begin", hint="are the two swapped?"
+            )
     order = np.argsort(start_ns, kind="stable")
     sorted_ns = start_ns[order]
     first_of_test = _boundary(sorted_ns, 1.0 - test_share, "time")
@@ -93,6 +99,9 @@ def split_by_group(
     _check_shares(test_share, validation_share)
     if (start_ns is None) == (rng is None):
         raise TypeError("groups are put in order either by `start_ns` or by `rng`")
+    for name, values in (("starts", start_ns), ("classes", classes)):
+        if values is not None:
+            _require_as_many(name, values, groups)
     known = _is_known(groups)
     names, codes = np.unique(_names(groups[known]), return_inverse=True)
     if len(names) < 2:
@@ -267,6 +276,11 @@ def _check_shares(test_share: float, validation_share: float) -> None:
             f"tasks: shares of {test_share} for the test and {validation_share} for validation leave no training",
             hint="for example 0.2 and 0.1",
         )
+
+
+def _require_as_many(name: str, values: npt.NDArray[Any], others: npt.NDArray[Any]) -> None:
+    if len(values) != len(others):
+        raise TaskError(f"tasks: there are {len(values):,} {name} of {len(others):,} flows", hint="one for each flow")
 
 
 def _checked(split: Split) -> Split:

@@ -183,7 +183,23 @@ def test_mistakes_are_told(office: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "did you mean `stub`" in capsys.readouterr().err
     assert run(["embed", "nothing", str(DEMO_CAPTURE), "-o", str(tmp_path / "x.parquet")]) == 2
     assert "no bundle called `nothing`" in capsys.readouterr().err
+    assert (
+        run(["embed", "office", str(DEMO_CAPTURE), "-o", str(tmp_path / "x.parquet"), "--where", "dst_port = 0.5"]) == 2
+    )
+    assert "there is no flow in" in capsys.readouterr().err
+    assert run(["discover", "office", str(DEMO_CAPTURE), "--where", "dst_port = 0.5"]) == 2
+    assert "for which `dst_port = 0.5`" in capsys.readouterr().err
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.parquet").exists()
+
+
+def test_a_bundle_sees_what_it_was_made_to_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    asked = ["embed", "laboratory", str(DEMO_CAPTURE), "-o", str(tmp_path / "x.parquet")]
+    for name, value in (("features.use_names", "false"), ("autoencoder.width", "16")):
+        assert run([*asked, "--set", f"{name}={value}"]) == 2
+        assert f"made with `{name}`" in capsys.readouterr().err
+    assert not (tmp_path / "x.parquet").exists()
+    assert run([*asked, "--set", "features.context_by=client"]) == 0  # of training only
+    assert "masked" not in capsys.readouterr().out  # payload is not lacking: it was never wanted
 
 
 def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

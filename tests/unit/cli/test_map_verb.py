@@ -87,7 +87,7 @@ def test_answers_are_explained(taught: Path, tmp_path: Path, capsys: pytest.Capt
     assert run(["explain", str(taught), str(DEMO_CAPTURE), "--flow", "00"]) == 2
     assert "no flow has the id `00`" in capsys.readouterr().err
     assert run(["explain", str(taught), str(DEMO_CAPTURE), "--where", "dst_port = 1"]) == 2
-    assert "no flow to explain" in capsys.readouterr().err
+    assert "there is no flow in" in capsys.readouterr().err
 
 
 def test_doubtful_flows_are_the_least_sure(taught: Path, capsys: pytest.CaptureFixture) -> None:

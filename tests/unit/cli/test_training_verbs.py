@@ -83,6 +83,8 @@ def test_what_cannot_be_is_refused_before_the_work(tmp_path: Path, capsys: pytes
         assert "its folder does not exist" in capsys.readouterr().err, verb  # and not that the capture is not there
     assert run(["pretrain", "autoencoder", absent, "-o", str(tmp_path), "--overwrite"]) == 2
     assert "is not a bundle, so it is not replaced" in capsys.readouterr().err
+    assert run(["pretrain", "autoencoder", absent, "-o", str(tmp_path / "c"), "--step", "1m"]) == 2
+    assert "are of flowgen" in capsys.readouterr().err
     for device in ("abacus", "meta"):
         assert pretrain(tmp_path / "c", "--set", f"training.device={device}") == 2
         assert f"`{device}` is no device that can train here" in capsys.readouterr().err

@@ -96,7 +96,7 @@ def test_an_episode_asks_the_test_side() -> None:
 
 def test_too_few_of_a_class() -> None:
     labels = np.array(["doh-proxy"] * 3 + ["web"] * 9)
-    with pytest.raises(TaskError, match="5 shots were asked for but class `doh-proxy` has 3 labelled flows") as caught:
+    with pytest.raises(TaskError, match="the side that teaches has 3 of class `doh-proxy`") as caught:
         draw_episode(labels, 5, rng=np.random.default_rng(0))
     assert "--shots 3" in str(caught.value.hint)
     episode = draw_episode(labels, 5, rng=np.random.default_rng(0), drop_small_classes=True)

@@ -18,6 +18,7 @@ from ..encoder import Floats, LinearHead, State, Unit
 from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import FineTuningSettings, TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
+from ..unfilled import unfilled
 from .contexts import Contexts
 from .inputs import network_inputs
 from .losses import contrast_loss, hide, reconstruction_loss
@@ -248,7 +249,7 @@ class AutoencoderEncoder:
 
     def _empty_network(self, attention_layers: int = 0) -> Network:
         quantities = 0 if self.scaling is None else len(self.scaling.medians)
-        with torch.device("meta"):
+        with unfilled():
             network = Network(self.settings, WIDTHS[self.settings.size], quantities, self.payload_bytes)
             if attention_layers:
                 network.grow(attention_layers)

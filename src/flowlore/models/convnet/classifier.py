@@ -20,6 +20,7 @@ from ..augmented import Codes, train_augmented
 from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport
+from ..unfilled import unfilled
 from .network import NUMBERS, Network, initialise
 from .settings import ConvnetSettings
 
@@ -156,6 +157,6 @@ class ConvnetClassifier:
         return self.network
 
     def _empty_network(self) -> Network:
-        with torch.device("meta"):  # so that no global randomness is used
+        with unfilled():
             network = Network(self.settings, self.classes)
         return network.to_empty(device="cpu")

@@ -20,6 +20,7 @@ from ...settings import settings_from, settings_values
 from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
+from ..unfilled import unfilled
 from .generator import Codes, Latents, State
 from .packet_words import large_sizes
 from .settings import GeneratorSettings
@@ -173,7 +174,7 @@ class LearntGenerator(ABC, Generic[S]):
         return self.network
 
     def _empty_network(self) -> nn.Module:
-        with torch.device("meta"):  # so that no global randomness is used
+        with unfilled():
             network = self.fresh_network()
         return network.to_empty(device="cpu")
 

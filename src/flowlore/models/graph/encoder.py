@@ -22,6 +22,7 @@ from ..encoder import Floats, LinearHead, State, Unit
 from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import FineTuningSettings, TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
+from ..unfilled import unfilled
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .link_evaluation import judge_links
 from .losses import Pupil
@@ -287,7 +288,7 @@ class GraphEncoder:
 
     def _empty_pupil(self) -> Pupil:
         numbers = 0 if self.scaling is None else len(self.scaling.medians)
-        with torch.device("meta"):
+        with unfilled():
             pupil = Pupil(self.settings, numbers)
         return pupil.to_empty(device="cpu")
 

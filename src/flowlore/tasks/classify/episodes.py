@@ -40,6 +40,8 @@ def draw_episode(
     that names it, unless small classes are to be dropped (from the query too).
     """
     takes_all, shots = shots is None, 1 if shots is None else shots
+    if not isinstance(shots, (int, np.integer)):
+        raise TaskError(f"tasks: `{shots!r}` is no number of shots", hint="a whole number such as 5; None shows all")
     if shots < 1:
         raise TaskError(f"tasks: {shots} shots teach nothing", hint="`--shots 5`")
     is_labelled = labelled(labels)
@@ -56,14 +58,15 @@ def draw_episode(
         worst = int(counts.argmin())
         others = f" (and {len(small) - 1} more classes have too few)" if len(small) > 1 else ""
         raise TaskError(
-            f"tasks: {shots} shots were asked for but class `{names[worst]}` has {counts[worst]} labelled "
-            f"flows{others}",
+            f"tasks: {shots} shots were asked for but the side that teaches has {counts[worst]} of class "
+            f"`{names[worst]}`{others}",
             hint=f"`--shots {counts[worst]}`, more labels, or `--drop-small-classes`",
         )
     kept = names[counts >= shots]
     if not len(kept):
         raise TaskError(
-            f"tasks: no class has {shots} labelled flows; the largest, `{names[counts.argmax()]}`, has {counts.max()}",
+            f"tasks: no class has {shots} labelled flows to teach with; the largest, `{names[counts.argmax()]}`, has "
+            f"{counts.max()}",
             hint=f"`--shots {counts.max()}`",
         )
     if takes_all:
