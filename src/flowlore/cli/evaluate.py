@@ -40,4 +40,5 @@ def evaluate(
         print(f"never shown: {', '.join(found['classes_never_shown'])}; {found['unknown_found']:.0%} told as unknown")
     print()
     each = sorted(found["f1_by_class"].items(), key=lambda item: -item[1])
-    print_table(["class", "F1"], [[name, f"{value:.3f}"] for name, value in each], numbers=(1,))
+    rows = [[name, f"{found['flows_by_class'][name]:,}", f"{value:.3f}"] for name, value in each]
+    print_table(["class", "flows", "F1"], rows, numbers=(1, 2))

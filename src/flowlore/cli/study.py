@@ -143,12 +143,24 @@ def _print_plan(plan: Plan, left_out: Any) -> None:
     cpu, wall = (duration_words(round(seconds) * 1e9) for seconds in (plan.cpu_s, plan.wall_s))
     print(
         f"{len(plan.waiting):,} of {len(plan.runs):,} runs are to be made: about {cpu} of CPU time, {wall} on "
-        f"{plan.processes} processes",
+        f"{plan.processes} process{'' if plan.processes == 1 else 'es'}",
         flush=True,
     )
+    for question, arms in _arms(plan).items():
+        print(f"arms of {printable(question)}: {printable(', '.join(arms))}", flush=True)
     if plan.later_s:
         words = duration_words(round(plan.later_cpu_s) * 1e9)
         print(f"what follows depends on their results: about {words} of CPU time more", flush=True)
+
+
+def _arms(plan: Plan) -> dict[str, list[str]]:
+    """What `--question` and `--arm` choose from, in the order of the runs."""
+    found: dict[str, list[str]] = {}
+    for one in plan.runs:
+        arms = found.setdefault(one.run.question, [])
+        if one.run.arm not in arms:
+            arms.append(one.run.arm)
+    return found
 
 
 def _print_finished(finished: Finished, done: int, of: int) -> None:
@@ -175,6 +187,7 @@ def _as_json(done: Conducted, *, only_plan: bool) -> dict[str, Any]:
         "made": done.made,
         "failed": list(done.failed),
         "left_out": dict(done.left_out),
+        "arms": _arms(done.plan),
         "estimated_cpu_s": round(done.plan.cpu_s, 1),
         "estimated_later_cpu_s": round(done.plan.later_cpu_s, 1),
         "pages": [str(page) for page in done.pages],

@@ -52,6 +52,7 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
         groups=captures if len(set(captures)) > 1 else None,
         draws=INTERVAL_DRAWS,
     )
+    each, asked_of = f1_by_class(truth, answers)
     chosen = rng.permutation(len(truth))[:MOST_ROWS_FOR_PURITY]
     vectors = embedding.vectors[chosen]
     return {
@@ -61,7 +62,8 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
         "masked": list(embedding.masked),
         **rounded(scores(truth, answers).as_json()),
         "macro_f1_interval": [round(low, 4), round(high, 4)],
-        "f1_by_class": rounded(f1_by_class(truth, answers)[0]),
+        "f1_by_class": rounded(each),
+        "flows_by_class": asked_of,
         "calibration_error": round(calibration_error(answers == truth, sure.max(axis=1)), 4),
         "set_coverage": _mean(sets[is_known][np.arange(len(columns)), columns]),
         "set_size": _mean(sets.sum(axis=1)),

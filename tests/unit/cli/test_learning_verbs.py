@@ -50,10 +50,16 @@ def test_from_captures_to_answers(office: Path, tmp_path: Path, capsys: pytest.C
     assert run([*evaluation, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["shown_before"] == report["shown"]
+    assert sum(found["flows_by_class"].values()) == found["asked"]
+    assert found["flows_by_class"].keys() == found["f1_by_class"].keys()
     assert run(["discover", "taught", str(DEMO_CAPTURE), "--every", "--smallest", "5", "--json"]) == 0
     clusters = json.loads(capsys.readouterr().out)
     assert clusters["asked"] == 198
     assert sum(one["flows"] for one in clusters["clusters"]) + clusters["alone"] == 198
+    kept = tmp_path / "clusters.csv"
+    assert run(["discover", "taught", str(DEMO_CAPTURE), "--every", "--smallest", "5", "-o", str(kept)]) == 0
+    numbers = [line.rpartition(",")[2] for line in kept.read_text().splitlines()[1:]]
+    assert numbers.count("") == clusters["alone"] and numbers.count("0") == clusters["clusters"][0]["flows"]
 
 
 def test_what_people_see(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -22,6 +22,7 @@ def test_one_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert run([*words, "--plan"]) == 0
     printed = capsys.readouterr().out
     assert "left out: fgnet" in printed and "1 of 1 runs are to be made" in printed
+    assert "arms of labels: 1-nn\n" in printed
     assert not (tmp_path / "out" / "results.json").exists()
     assert run(words) == 0
     printed = capsys.readouterr().out
