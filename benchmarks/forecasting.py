@@ -2,6 +2,7 @@
 
 Abilene: 132 demands, 5 min, learnt from 1 to 11 March 2004, examined on each step of 12 to 14 March. ESnet: four links
 in and out, hourly, learnt from January to July 2018, examined on August and September. A demand that is absent is 0.
+With `--validate` the last part of what is learnt from is examined instead, and learnt from is what comes before it.
 """
 
 import argparse
@@ -40,10 +41,20 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[*FORECASTERS.names()])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=TRAINING.epochs, help="of flowgen")
+    parser.add_argument("--identities", type=int, default=0, help="of flowgen: entities with a vector of their own")
+    parser.add_argument("--identity-dropout", type=float, default=FlowgenSettings().identity_dropout)
+    parser.add_argument("--validate", action="store_true", help="examine steps before those that are else examined")
     options = parser.parse_args()
     chosen = SETS[options.set]
     series = plain_series(read_plain_table(options.data / chosen["file"]), absent_is_zero=options.set == "abilene")
-    settings = FlowgenSettings(farthest=max(chosen["horizons"]))
+    until = chosen["until"]
+    if options.validate:
+        examined = series.steps - until
+        series = series.between(series.start_ns, series.start_ns + until * series.step_ns)
+        until -= examined
+    settings = FlowgenSettings(
+        farthest=max(chosen["horizons"]), identities=options.identities, identity_dropout=options.identity_dropout
+    )
     training = replace(TRAINING, epochs=options.epochs)
     made: dict[str, Forecaster] = {}
     for name in sorted(options.methods, key=lambda name: name == "mixture"):  # of what learnt before it
@@ -57,7 +68,7 @@ def main() -> None:
     began = time.process_time()
     found = backtest(
         series,
-        chosen["until"],
+        until,
         chosen["horizons"],
         methods=list(made.values()),
         rng=np.random.default_rng(options.seed),
@@ -72,6 +83,9 @@ def main() -> None:
                 "versions": our_versions(),
                 "settings_hash": {"flowgen": settings_hash(settings), "training": settings_hash(training)},
                 "epochs": options.epochs,
+                "identities": options.identities,
+                "identity_dropout": options.identity_dropout,
+                "validation": options.validate,
                 "cpu_s": round(time.process_time() - began, 1),
                 "methods": {names[name]: scores for name, scores in found.items()},
             },

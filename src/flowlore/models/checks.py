@@ -90,6 +90,7 @@ def made_up_hosts(rows: int, rng: np.random.Generator) -> FeatureBatch:
             "rates.values": values.astype(np.float32),
             "rates.start_ns": np.zeros(rows, np.int64),
             "rates.step_ns": np.full(rows, STEP_NS),
+            "rates.entity": np.arange(1, rows + 1, dtype=np.uint64),
         },
         present={"rates": np.ones(rows, np.bool_)},
     )

@@ -54,6 +54,7 @@ class Dynamics:
     def embed(self, traffic: Any, *, by: str = "host", entities: int = MOST_ENTITIES) -> EntityVectors:
         """How each entity's rates moved, as one vector; of the busiest where there are more than `entities`."""
         from ..features.batch import FeatureBatch
+        from ..models.flowgen.identities import entity_numbers
 
         names, start_ns, values = self._values(traffic, by, entities)
         batch = FeatureBatch(
@@ -62,6 +63,7 @@ class Dynamics:
                 "rates.values": values.transpose(0, 2, 1).astype(np.float32),
                 "rates.start_ns": np.full(len(names), start_ns),
                 "rates.step_ns": np.full(len(names), self.encoder.step_ns),
+                "rates.entity": entity_numbers(names),
             },
             present={"rates": np.ones(len(names), np.bool_)},
         )
@@ -71,8 +73,11 @@ class Dynamics:
         """How unlikely each step was after those before it: entity, step, bits, and the feature that was oddest."""
         import pyarrow as pa
 
+        from ..models.flowgen.identities import entity_numbers
+
         names, start_ns, values = self._values(traffic, by, entities)
-        bits = self.encoder.bits(self.encoder.inputs(values, np.full(len(names), start_ns), self.encoder.step_ns))
+        starts, step_ns = np.full(len(names), start_ns), self.encoder.step_ns
+        bits = self.encoder.bits(self.encoder.inputs(values, starts, step_ns, entities=entity_numbers(names)))
         known = np.isfinite(bits)
         total = np.where(known, bits, 0.0).sum(axis=1)
         worst = np.where(known, bits, -np.inf).argmax(axis=1)
@@ -100,11 +105,15 @@ class Dynamics:
         self, traffic: Any, steps: int, paths: int, *, rng: np.random.Generator, by: str = "host", entities: int = 100
     ) -> tuple[tuple[str, ...], Values]:
         """Names, and [entities, paths, features, steps] that may follow: rates that nobody had."""
+        from ..models.flowgen.identities import entity_numbers
         from ..models.flowgen.sampling import sampled_paths
 
         names, start_ns, values = self._values(traffic, by, entities)
         starts = np.full(len(names), start_ns)
-        return names, sampled_paths(self.encoder, values, starts, self.encoder.step_ns, steps, paths, rng)
+        made = sampled_paths(
+            self.encoder, values, starts, self.encoder.step_ns, steps, paths, rng, entities=entity_numbers(names)
+        )
+        return names, made
 
     def _values(self, traffic: Any, by: str, entities: int) -> tuple[tuple[str, ...], int, Values]:
         """Names, when the first step begins, and [entities, features, steps] in the decoder's own features."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import flowlore
 from floodsmade import STEP, rates_of, usual
 from flowlore.errors import BundleError, SettingError
 from flowlore.features.rates.rates import Rates
+from flowlore.features.rates.series import Series
 from flowlore.models.flowgen.settings import FlowgenSettings
 from flowlore.models.settings import TrainingSettings
 from flowlore.tasks.dynamics import Dynamics
@@ -62,6 +65,22 @@ def test_it_forecasts_and_samples_what_it_knows(dynamics: Dynamics, town: Rates)
         dynamics.forecast(town.series("in_peers", entities=3), 4)
     names, paths = dynamics.sample(town, 5, 2, rng=np.random.default_rng(0), entities=4)
     assert len(names) == 4 and paths.shape == (4, 2, 2, 5) and (paths >= 0).all()
+
+
+def test_a_decoder_with_identities_knows_names_and_keeps_none(town: Rates, tmp_path: Path) -> None:
+    series = town.series("in_packets", entities=4)
+    encoder, card = pretrain_flowgen(
+        {"in_packets": series},
+        rng=np.random.default_rng(0),
+        settings=FlowgenSettings(size="small", context=32, bins=8, farthest=2, least_windows=1, identities=3),
+        training=TrainingSettings(epochs=1, least_steps=8, batch_rows=8, learning_rate=1e-2),
+    )
+    made = flowlore.load(Dynamics(encoder=encoder, data=card).save(tmp_path / "known"))
+    assert made.data["entities"] == "3 with a vector of their own, by keyed hashes of their names"
+    assert not any(host(one) in (tmp_path / "known" / "bundle.json").read_text() for one in range(6))
+    strangers = Series(**(vars(series) | {"names": tuple(f"stranger-{place}" for place in range(4))}))
+    apart = made.forecast(series, 2).quantiles != made.forecast(strangers, 2).quantiles
+    assert apart.any(axis=(1, 2)).sum() == 3  # the fourth was too small to have a vector
 
 
 def test_other_steps_features_and_tasks_are_told(dynamics: Dynamics) -> None:

@@ -19,6 +19,7 @@ from ..kept_state import arrays_of, reading_state, weights_of
 from ..settings import TrainingSettings
 from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .disturbances import disturbed
+from .identities import UNKNOWN, Entities, Identities
 from .inputs import Inputs, Window, inputs_of, window
 from .network import QUANTILES, Network, initialise
 from .representation import Bins, Values, counted_logs, scales_of
@@ -48,6 +49,7 @@ class FlowgenEncoder:
         self.bins: Bins | None = None
         self.network: Network | None = None
         self.has_weekdays = False
+        self.identities: Identities | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -71,7 +73,10 @@ class FlowgenEncoder:
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> TrainingReport:
-        """Learn from hosts: `rates.values` [hosts, steps, features], `rates.start_ns` and `rates.step_ns` [hosts]."""
+        """Learn from hosts: `rates.values` [hosts, steps, features], `rates.start_ns` and `rates.step_ns` [hosts].
+
+        With identities also `rates.entity` [hosts], which `entity_numbers` makes of names.
+        """
         hosts = FeatureBatch.concat(list(batches))
         if "rates.values" not in hosts.channels or not len(hosts):
             raise ModelError("models: there are no rates to learn from", hint="`flowlore rates` makes them of flows")
@@ -84,6 +89,7 @@ class FlowgenEncoder:
             step_ns,
             names,
             rng,
+            entities=hosts.channels.get("rates.entity"),
             validation=None if held_out is None else held_out[:2],
             training=training,
             place=place,
@@ -102,6 +108,7 @@ class FlowgenEncoder:
         bins: Bins | None = None,
         windows: int | None = None,
         known_from: Starts | None = None,
+        entities: Entities | None = None,
         go_on: bool = False,
         validation: tuple[Values, Starts] | None = None,
         training: TrainingSettings = TRAINING,
@@ -113,7 +120,9 @@ class FlowgenEncoder:
         The length of a step is one for all series, or that of each. `scales` [series, features] are theirs where they
         are known before; else the means of the values. `bins` are taken in place of such as fit these values, and
         `windows` are those of an epoch, in place of as many as cover the time once; none begins before the step that
-        `known_from` says of each series. With `go_on` the weights and bins that are there are trained on.
+        `known_from` says of each series. With `go_on` the weights and bins that are there are trained on, and no entity
+        is met for the first time. `entities` [series] are numbers of names, which settings with `identities` learn a
+        vector for.
         """
         if values.shape[2] < 4 or not np.isfinite(values).any():
             raise ModelError(
@@ -128,6 +137,8 @@ class FlowgenEncoder:
             self.features = tuple(features)
             self.network = self._empty_network()
             initialise(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
+            most = self.settings.identities
+            self.identities = Identities.of(entities, scales.mean(axis=1), most, rng) if most else None
         steps_ns = np.broadcast_to(np.asarray(step_ns, np.int64), len(values))
         lengths, counts = np.unique(steps_ns, return_counts=True)
         self.features, self.step_ns = tuple(features), int(lengths[counts.argmax()])
@@ -136,8 +147,9 @@ class FlowgenEncoder:
             values = np.concatenate([values, disturbed(values[chosen], rng)])
             scales, starts_ns, steps_ns = (np.concatenate([one, one[chosen]]) for one in (scales, starts_ns, steps_ns))
             known_from = None if known_from is None else np.concatenate([known_from, known_from[chosen]])
+            entities = None if entities is None else np.concatenate([entities, entities[chosen]])
         self.has_weekdays = bool(values.shape[2] * steps_ns.min() >= ENOUGH_WEEKS_NS)
-        network, inputs = self._made(), self.inputs(values, starts_ns, steps_ns, scales)
+        network, inputs = self._made(), self.inputs(values, starts_ns, steps_ns, scales, entities=entities)
         if is_fresh and self.settings.counted:
             logs = counted_logs(inputs.tokens[:originals].numpy(), network.bins)
             network.follows.copy_(torch.from_numpy(logs))
@@ -179,7 +191,8 @@ class FlowgenEncoder:
             return out
         values, starts, step_ns = _of_batch(batch)
         values = values[:, :, -self.settings.context :] if values.shape[2] > self.settings.context else values
-        network, inputs = self._made(), self.inputs(values, starts, step_ns)
+        entities = batch.channels.get("rates.entity")
+        network, inputs = self._made(), self.inputs(values, starts, step_ns, entities=entities)
         known = inputs.is_known.any(dim=1).float()
         with torch.inference_mode():
             for rows in _portions(len(batch)):
@@ -189,12 +202,23 @@ class FlowgenEncoder:
                 out[rows.numpy()] = mean.numpy()
         return out
 
-    def inputs(self, values: Values, starts_ns: Starts, step_ns: int | Starts, scales: Values | None = None) -> Inputs:
+    def inputs(
+        self,
+        values: Values,
+        starts_ns: Starts,
+        step_ns: int | Starts,
+        scales: Values | None = None,
+        *,
+        entities: Entities | None = None,
+    ) -> Inputs:
         """What the network sees of values [series, features, steps]; scales are those of the values where not given."""
         if self.bins is None:
             raise ModelError("models: this decoder was not trained yet", hint="`fit` it first")
         scales = scales_of(values) if scales is None else scales
-        return inputs_of(values, scales, self.bins, starts_ns, step_ns, has_weekdays=self.has_weekdays)
+        identity = None if self.identities is None else self.identities.rows(entities, len(values))
+        return inputs_of(
+            values, scales, self.bins, starts_ns, step_ns, has_weekdays=self.has_weekdays, identity=identity
+        )
 
     def quantiles(self, inputs: Inputs, last_steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """[series, features, last_steps, horizons, QUANTILES] in units of the scales, after each of these steps.
@@ -255,6 +279,7 @@ class FlowgenEncoder:
             "step_ns": self.step_ns,
             "has_weekdays": self.has_weekdays,
             "bins": self.bins.state(),
+            **({} if self.identities is None else {"identities": self.identities.state()}),
         }
 
     @classmethod
@@ -265,6 +290,8 @@ class FlowgenEncoder:
             encoder.has_weekdays = bool(values["has_weekdays"])
             encoder.bins = Bins.from_state(values["bins"])
             encoder.network = encoder._empty_network()
+            if encoder.settings.identities:
+                encoder.identities = Identities.from_state(values["identities"], encoder.settings.identities)
             held = weights_of(arrays)
             held.setdefault("follows", encoder.network.follows)  # decoders of before had none
             encoder.network.load_state_dict(held)
@@ -285,6 +312,8 @@ class FlowgenEncoder:
         seen = window(inputs, rows, begins, length, self.horizons)
         if generator is not None and self.settings.hidden_features and len(self.features) > 1:
             seen = hide(seen, self.settings.hidden_features, len(self.features), network.bins, generator)
+        if generator is not None and self.identities is not None:
+            seen = forget(seen, self.settings.identity_dropout, generator)
         states = network.states(seen, generator=generator)
         said = network.forecasts(states, seen)
         ahead = torch.tensor(self.horizons)
@@ -336,6 +365,12 @@ def hide(seen: Window, share: float, features: int, unknown: int, generator: tor
     hidden[:, :, 0] &= ~hidden.all(dim=2)
     numbers = seen.numbers_BTN.view(batch, steps, features, -1).masked_fill(hidden[..., None], 0.0)
     return replace(seen, numbers_BTN=numbers.flatten(2), tokens_BTF=seen.tokens_BTF.masked_fill(hidden, unknown))
+
+
+def forget(seen: Window, share: float, generator: torch.Generator) -> Window:
+    """The same with some series as of entities that were never seen."""
+    forgotten = torch.rand(len(seen.identity_B), generator=generator) < share
+    return replace(seen, identity_B=seen.identity_B.masked_fill(forgotten, UNKNOWN))
 
 
 def _of_batch(batch: FeatureBatch) -> tuple[Values, Starts, int]:

@@ -33,6 +33,7 @@ class Inputs:
     steps_ns: Tensor  # [series]
     seasons: Tensor  # [series]: steps of a day, or of a week of days; 0 is none
     has_weekdays: bool  # whether the weekend is told
+    identity: Tensor  # [series]: the row of each, 0 where it is not known
 
     @property
     def steps(self) -> int:
@@ -83,6 +84,7 @@ def inputs_of(
     step_ns: int | npt.NDArray[np.int64],
     *,
     has_weekdays: bool = True,
+    identity: npt.NDArray[np.int64] | None = None,
 ) -> Inputs:
     """From values [series, features, steps]; NaN is unknown. Each step sees only itself and what came before.
 
@@ -108,6 +110,7 @@ def inputs_of(
         steps_ns=torch.from_numpy(steps_ns.copy()),
         seasons=torch.tensor([seasons[step] for step in steps_ns.tolist()], dtype=torch.int64),
         has_weekdays=has_weekdays,
+        identity=torch.from_numpy(np.zeros(len(values), np.int64) if identity is None else identity),
     )
 
 
@@ -124,6 +127,7 @@ class Window:
     calendar_BTC: Tensor
     candidates_BTFHK: Tensor
     spread_BTF: Tensor
+    identity_B: Tensor
 
 
 def window(inputs: Inputs, series: Tensor, begins: Tensor, length: int, horizons: tuple[int, ...]) -> Window:
@@ -155,6 +159,7 @@ def window(inputs: Inputs, series: Tensor, begins: Tensor, length: int, horizons
         calendar_BTC=_calendar(inputs, series, at),
         candidates_BTFHK=_candidates(inputs, levels, series, at, horizons),
         spread_BTF=spread,
+        identity_B=inputs.identity[series],
     )
 
 

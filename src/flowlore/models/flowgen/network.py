@@ -41,6 +41,7 @@ class Network(nn.Module):
         self.numbers = nn.Linear(features * NUMBERS + CALENDAR, width)
         self.tokens = nn.Embedding(features * (bins + 1), width)
         self.positions = nn.Embedding(settings.context, width)
+        self.identities = nn.Embedding(1 + settings.identities, width) if settings.identities else None
         self.blocks = nn.ModuleList(_Block(width, shape.heads, settings.dropout) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(width)
         self.gate = nn.Linear(width, features * self.horizons * CANDIDATES)
@@ -59,6 +60,8 @@ class Network(nn.Module):
         places = torch.arange(first, first + inputs.shape[1], device=inputs.device)
         states_BTD = self.numbers(inputs) + self.positions(places)
         states_BTD = states_BTD + self.tokens(seen.tokens_BTF + self.offsets).sum(dim=2)
+        if self.identities is not None:
+            states_BTD = states_BTD + self.identities(seen.identity_B)[:, None]
         for layer, block in enumerate(self.blocks):
             states_BTD = block(states_BTD, cache, layer, generator)
         normed: Tensor = self.norm(states_BTD)
@@ -95,8 +98,8 @@ def initialise(network: Network, generator: torch.Generator) -> None:
     with torch.no_grad():
         for name, weight in network.named_parameters():
             if weight.ndim > 1 and not name.startswith(("gate", "quantiles", "next_bin", "stay")):
-                weight.normal_(0.0, 0.02 if "tokens" in name or "positions" in name else weight.shape[1] ** -0.5,
-                               generator=generator)  # fmt: skip
+                is_table = name.startswith(("tokens", "positions", "identities"))
+                weight.normal_(0.0, 0.02 if is_table else weight.shape[1] ** -0.5, generator=generator)
             elif "norm" in name and name.endswith("weight"):
                 weight.fill_(1.0)
             else:

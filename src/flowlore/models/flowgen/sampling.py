@@ -10,6 +10,7 @@ import torch
 
 from ...errors import ModelError
 from .encoder import FlowgenEncoder
+from .identities import Entities
 from .inputs import LEAST_SPREAD, Inputs, Motion, window
 from .network import Cache
 from .representation import Values, scales_of
@@ -23,6 +24,8 @@ def sampled_paths(
     steps: int,
     paths: int,
     rng: np.random.Generator,
+    *,
+    entities: Entities | None = None,
 ) -> Values:
     """[series, paths, features, steps] that may follow values [series, features, steps so far].
 
@@ -37,7 +40,7 @@ def sampled_paths(
             hint=f"at most {context - 1:,}",
         )
     scales = scales_of(values)
-    known = encoder.inputs(values, starts_ns, step_ns, scales)
+    known = encoder.inputs(values, starts_ns, step_ns, scales, entities=entities)
     inputs = _with_room(known, paths, steps)
     rows = torch.arange(len(inputs))
     past = min(known.steps, context - steps)
@@ -84,6 +87,7 @@ def _with_room(inputs: Inputs, paths: int, steps: int) -> Inputs:
         starts_ns=inputs.starts_ns.repeat_interleave(paths, dim=0),
         steps_ns=inputs.steps_ns.repeat_interleave(paths, dim=0),
         seasons=inputs.seasons.repeat_interleave(paths, dim=0),
+        identity=inputs.identity.repeat_interleave(paths, dim=0),
     )
 
 

@@ -34,6 +34,16 @@ class FlowgenSettings(Settings):
     )  # fmt: skip
     least_windows: int = setting(2048, "windows that an epoch has at least, however little there is", minimum=1)
     counted: bool = setting(True, "the likelihood begins with how often which bin followed which in the training time")
+    identities: int = setting(
+        0, "entities that have a vector of their own, the largest of those that it learns from; 0 has none. They are "
+        "kept as keyed hashes of names, which tell whoever guesses a name that it was there. What tells floods and "
+        "roles has none", minimum=0,
+        maximum=1_000_000,
+    )  # fmt: skip
+    identity_dropout: float = setting(
+        0.5, "with `identities`: how often an entity is as if it had never been seen, so that others can be forecast",
+        minimum=0, maximum=1,
+    )  # fmt: skip
     likelihood: float = setting(0.05, "weight of the next step's likelihood beside the forecasts' error", minimum=0)
 
     @property

@@ -35,7 +35,7 @@ def pretrained_on_signs(
     from ...models.flowgen.encoder import FlowgenEncoder
 
     values = _pieces(parts, rng)
-    encoder = FlowgenEncoder(settings or decoder_settings())
+    encoder = FlowgenEncoder(_of_nobody(settings or decoder_settings()))
     encoder.learn(
         values.astype(np.float64),
         np.zeros(len(values), np.int64),
@@ -58,12 +58,17 @@ def fresh_on_signs(parts: Sequence[Signs], rng: np.random.Generator, *, settings
     from ...models.flowgen.network import Network, initialise
     from ...models.flowgen.representation import Bins
 
-    encoder = FlowgenEncoder(settings or decoder_settings())
+    encoder = FlowgenEncoder(_of_nobody(settings or decoder_settings()))
     encoder.features, encoder.step_ns = SIGNS, parts[0].step_ns
     encoder.bins = Bins.fit(_pieces(parts, rng).astype(np.float64), encoder.settings.bins)
     encoder.network = Network(encoder.settings, len(SIGNS), encoder.bins.count)
     initialise(encoder.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
     return encoder
+
+
+def _of_nobody(settings: Any) -> Any:
+    """Floods come to hosts that nobody taught, so that who a host is may not matter."""
+    return replace(settings, identities=0)
 
 
 def decoder_settings() -> Any:

@@ -29,6 +29,7 @@ def pretrain_flowgen(
 ) -> tuple[Any, dict[str, Any]]:
     """A decoder that has seen these series, by feature; all of the same entities and steps. And a card of the data."""
     from ...models.flowgen.encoder import TRAINING, FlowgenEncoder
+    from ...models.flowgen.identities import entity_numbers
     from ...models.flowgen.representation import scales_of
     from ...models.flowgen.settings import FlowgenSettings
 
@@ -42,6 +43,7 @@ def pretrain_flowgen(
         first.step_ns,
         tuple(series),
         rng,
+        entities=entity_numbers(first.names),
         training=training or TRAINING,
         place=place,
         progress=progress,
@@ -59,7 +61,9 @@ def pretrain_flowgen(
         "training_steps": report.steps,
         "parameters": encoder.parameters(),
         "oracle_bin_error": round(float(missed), 4),
-        "entities": "none by name: scales of their own, no identity",
+        "entities": "none by name: scales of their own, no identity"
+        if encoder.identities is None
+        else f"{len(encoder.identities.known)} with a vector of their own, by keyed hashes of their names",
     }
     return encoder, card
 

@@ -25,6 +25,7 @@ class FlowgenForecaster(Forecaster):
 
     def fit(self, series: Series, until: int, horizons: Sequence[int], rng: np.random.Generator) -> None:
         from ...models.flowgen.encoder import TRAINING, FlowgenEncoder
+        from ...models.flowgen.identities import entity_numbers
         from ...models.flowgen.settings import FlowgenSettings
 
         self.horizons, self._until = tuple(horizons), until
@@ -38,10 +39,12 @@ class FlowgenForecaster(Forecaster):
             series.step_ns,
             (series.feature,),
             rng,
+            entities=entity_numbers(series.names),
             training=self.training or TRAINING,
         )
 
     def forecast(self, series: Series, origins: Places) -> Values:
+        from ...models.flowgen.identities import entity_numbers
         from ...models.flowgen.network import QUANTILES as SAID
         from ...models.flowgen.representation import scales_of
 
@@ -57,7 +60,8 @@ class FlowgenForecaster(Forecaster):
         values = np.full((len(series), len(encoder.features), series.steps), np.nan)
         values[:, feature] = series.values
         scales = scales_of(values[:, :, :until])
-        inputs = encoder.inputs(values, np.full(len(series), series.start_ns), series.step_ns, scales)
+        starts, entities = np.full(len(series), series.start_ns), entity_numbers(series.names)
+        inputs = encoder.inputs(values, starts, series.step_ns, scales, entities=entities)
         said = encoder.quantiles(inputs, np.maximum(origins - 1, 0))[:, feature]
         return _between(said, encoder.horizons, self.horizons) * scales[:, feature, None, None, None]
 

@@ -158,6 +158,7 @@ def pretrained_on_windows(
         farthest=max(steps // 6, 1),
         disturbed=0.0,
         likelihood=0.3,
+        identities=0,  # hosts are asked for that it never saw
     )
     encoder = FlowgenEncoder(fitting)
     encoder.learn(
