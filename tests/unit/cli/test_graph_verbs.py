@@ -31,6 +31,7 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     table = pq.read_table(output)
     assert table.num_rows == 35
     first = table.column("host")[0].as_py()
+    mapped = next(host for host in table.column("host").to_pylist() if ":" not in host)
     assert first in printed
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", first]) == 0
     assert "flows that decided" in capsys.readouterr().out
@@ -40,7 +41,7 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert len(report["verdicts"][0]["reasons"]) >= 1
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", "203.0.113.99"]) == 2
     assert "no flow has the host" in capsys.readouterr().err
-    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", f"::ffff:{first}"]) == 0
+    assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", f"::ffff:{mapped}"]) == 0
     assert capsys.readouterr().out.startswith(f"{first}: ")
 
 
@@ -57,7 +58,7 @@ def test_hosts_refuses(office: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--ordinary", "web"]) == 2
     assert "`office` was taught no classes, so none of them is ordinary" in capsys.readouterr().err
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--where", "dst_port = 1 and dst_port = 2"]) == 2
-    assert "hosts: there is not one flow" in capsys.readouterr().err
+    assert "there is no flow in" in capsys.readouterr().err
 
 
 def test_surprise_of_every_flow(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
