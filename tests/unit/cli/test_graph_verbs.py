@@ -42,7 +42,7 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", "203.0.113.99"]) == 2
     assert "no flow has the host" in capsys.readouterr().err
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", f"::ffff:{mapped}"]) == 0
-    assert capsys.readouterr().out.startswith(f"{first}: ")
+    assert capsys.readouterr().out.startswith(f"{mapped}: ")
 
 
 def test_hosts_as_a_spreadsheet(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
