@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError, SettingError
 
-if TYPE_CHECKING:
-    from ..tasks.thin_places import Where
-
-CAPTURE = ".pcap"
-
 
 def generate_following(
-    bundle: str, output: str, rates: str, *, label: str | None, path: int | None, place: Where, draw: int | None,
+    bundle: str, output: str, rates: str, *, label: str | None, path: int | None, place: str, draw: int | None,
     seed: int, overwrite: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a flow table or a capture, and say how near its rates come to those that were asked for."""
@@ -21,21 +16,25 @@ def generate_following(
 
     from ..flows.write import open_writer
     from ..tasks.following.follow import follow
-    from ..tasks.generation import load_imitator
+    from ..tasks.generation import MAKER, load_imitator
+    from ..tasks.thin_places import checked_place
     from .generate import write_capture
+    from .generating import CAPTURES, check_output
     from .roles import asks_rates
 
-    if asks_rates(bundle):
+    asked_at = checked_place(place)
+    check_output(output, overwrite=overwrite)
+    if asks_rates(bundle, maker=MAKER):
         raise SettingError(
             f"generate: `{bundle}` knows rates and makes no flows up, so it cannot follow any",
             hint="give what `flowlore imitate` made",
         )
-    imitator = load_imitator(bundle)
     asked = _rates_table(rates)
-    is_capture = output.endswith(CAPTURE)
+    imitator = load_imitator(bundle)
+    is_capture = output.endswith(CAPTURES)
     made = follow(
         imitator, asked, np.random.default_rng(seed),
-        label=label, path=path, where=place, draw=draw, capture=is_capture,
+        label=label, path=path, where=asked_at, draw=draw, capture=is_capture,
     )  # fmt: skip
     if made.capture is not None:
         write_capture(made.capture, output, overwrite)

@@ -188,7 +188,7 @@ def generate(
     learning.require_extra()
     from ..tasks.generation import MAKER, load_imitator
     from ..tasks.thin_places import checked_place
-    from .generating import CAPTURES, check_flows, check_following, check_output, check_rates
+    from .generating import CAPTURES, check_flows, check_following, check_rates
     from .roles import asks_rates
 
     check_following(
@@ -204,12 +204,11 @@ def generate(
         only_with={"--path": path is not None, "--draw": draw is not None},
     )
     if following is not None:
-        check_output(output, overwrite=overwrite)
         from .followed import generate_following, print_following
         from .text import print_json as print_report
 
         report = generate_following(
-            bundle, output, following, label=label, path=path, place=checked_place(place), draw=draw, seed=seed,
+            bundle, output, following, label=label, path=path, place=place, draw=draw, seed=seed,
             overwrite=overwrite,
         )  # fmt: skip
         if json:
