@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .scenario import HOST_SIGN, Option, Scenario, hosts_meant
 from .truth import FIRST_GROUP, Ends, Witness
 from .world import PREFIX, SWITCH, World
 
+_RIVALS_S = 2.0  # two services of one place: so soon one that found it taken has ended
 _READY_S = 40.0
 _GRACE_S = 3.0
 _LEAST_FREE_BYTES = 256 << 20
@@ -47,7 +48,7 @@ class RunReport:
     dropped: dict[str, int] = field(default_factory=dict)  # by the kernel, by capture point
     unheard: dict[str, int] = field(default_factory=dict)  # connections whose truth was lost
     left_out: list[str] = field(default_factory=list)  # roles whose programs are missing
-    unmet: list[str] = field(default_factory=list)  # of links and exports
+    unmet: list[str] = field(default_factory=list)  # of links, services and exports
     failed: dict[str, int] = field(default_factory=dict)  # actions that failed, by activity
     reasons: dict[str, str] = field(default_factory=dict)  # of the first that failed, by activity
     cpu_s: dict[str, float] = field(default_factory=dict)  # of clients and their programs, by activity
@@ -164,10 +165,11 @@ class _Stage:
             self._start_services()
             self.tell(f"playing {scenario.real_s:.0f} s of {len(self.cast.parts)} parts")
             failed, cpu_s = self._perform()
+            gone = self._gone()
             self.troupe.stop("service", grace_s=_GRACE_S)
             time.sleep(0.5)
             self.captures.stop(grace_s=15)
-            failures = [words for words in (exporter.stop() for exporter in self.exporters) if words]
+            failures = [*gone, *(words for words in (exporter.stop() for exporter in self.exporters) if words)]
             time.sleep(0.3)
             self.export_captures.stop(grace_s=15)
         actions = kept_actions(self.folders, self.doings.values(), self.out / "actions.jsonl")
@@ -248,19 +250,44 @@ class _Stage:
         return counts
 
     def _start_services(self) -> None:
-        for part in self.cast.services:
+        services = self.cast.services
+        for part in services:
             self._start_part(part, None)
         deadline = time.monotonic() + _READY_S
-        for part in self.cast.services:
+        for part in services:
             while not _listens(self.world.space(part.host), part.role.transport, part.port):
-                ended = self.troupe.has_ended(part.instance)
-                if ended or time.monotonic() > deadline:
-                    raise FlowloreError(
-                        f"lab: service `{part.name}` of `{part.host}` {'ended' if ended else 'does not listen'} "
-                        f"(port {part.port}): {last_words(self.folders / f'{part.instance}.log')}",
-                        hint="two services of one host may want the same port; else leave it out of the scenario",
-                    )
+                self._require_running([part])
+                if time.monotonic() > deadline:
+                    raise self._not_serving(part, "does not listen")
                 time.sleep(0.05)
+        places = Counter((part.host, part.port) for part in services)
+        rivals = [part for part in services if places[part.host, part.port] > 1]
+        settled = time.monotonic() + _RIVALS_S
+        while rivals and time.monotonic() < settled:  # what listens may be the other one
+            self._require_running(rivals)
+            time.sleep(0.05)
+        self._require_running(services)
+
+    def _require_running(self, services: Iterable[Part]) -> None:
+        for part in services:
+            if self.troupe.has_ended(part.instance):
+                raise self._not_serving(part, "ended")
+
+    def _not_serving(self, part: Part, what: str) -> FlowloreError:
+        return FlowloreError(
+            f"lab: service `{part.name}` of `{part.host}` {what} "
+            f"(port {part.port}): {last_words(self.folders / f'{part.instance}.log')}",
+            hint="two services of one host may want the same port; else leave it out of the scenario",
+        )
+
+    def _gone(self) -> list[str]:
+        """Services that failed while there was still play, in words."""
+        return [
+            f"service `{part.name}` of `{part.host}` failed before the run ended: "
+            f"{last_words(self.folders / f'{part.instance}.log')}"
+            for part in self.cast.services
+            if self.troupe.has_failed(part.instance)
+        ]
 
     def _perform(self) -> tuple[dict[str, int], dict[str, float]]:
         """Activities by the timetable; gives how many actions of each failed, and what they cost."""

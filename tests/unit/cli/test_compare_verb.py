@@ -48,4 +48,6 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture) -> None:
     assert run(["compare", str(DEMO_CAPTURE), "--with", str(DEMO_CAPTURE), "--by", "aplication"]) == 2
     assert "no column `aplication`" in capsys.readouterr().err
     assert run(["compare", str(DEMO_CAPTURE), "--with", str(DEMO_CAPTURE), "--where", "dst_port = 1"]) == 2
-    assert "40 are needed" in capsys.readouterr().err
+    assert "there is no flow in" in capsys.readouterr().err
+    assert run(["compare", str(DEMO_CAPTURE), "--with", str(DEMO_CAPTURE), "--where", "dst_port = 22"]) == 2
+    assert "has 8 flows, and 40 are needed" in capsys.readouterr().err

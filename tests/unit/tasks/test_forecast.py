@@ -16,6 +16,7 @@ from flowlore.tasks.forecast.backtest import backtest
 from flowlore.tasks.forecast.bundles import check_features, load_flowgen, pretrain_flowgen, save_flowgen
 from flowlore.tasks.forecast.flowgen import FlowgenForecaster
 from flowlore.tasks.forecast.forecaster import MEDIAN, QUANTILES, Forecaster, filled, truth_at
+from flowlore.tasks.forecast.mixture import Mixture
 from flowlore.tasks.forecast.outlook import outlook
 from flowlore.tasks.forecast.scores import scores_at
 
@@ -35,6 +36,8 @@ def made_up(rows: int = 6, steps: int = 240, seed: int = 0) -> Series:
 def method(name: str) -> Forecaster:
     if name == "flowgen":
         return FlowgenForecaster(settings=SMALL, training=SHORT)
+    if name == "mixture":
+        return Mixture([method("flowgen"), method("lightgbm")])
     made: Forecaster = FORECASTERS.load(name)(*([20] if name == "gru" else []))
     return made
 

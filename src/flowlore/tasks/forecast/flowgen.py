@@ -13,6 +13,7 @@ from ...features.rates.series import Series
 from .forecaster import QUANTILES, Forecaster, Places, Values
 
 FEWEST_STEPS = 64
+KEPT = 8  # the last of so many parts of the time that teaches says when to stop
 
 
 class FlowgenForecaster(Forecaster):
@@ -33,13 +34,16 @@ class FlowgenForecaster(Forecaster):
             return
         settings = self.settings or FlowgenSettings(farthest=max(horizons))
         self.encoder = FlowgenEncoder(settings)
+        values = series.values[:, None, :until]
+        kept = _later_windows(values, series, settings.context)
         self.report = self.encoder.learn(
-            series.values[:, None, :until],
+            values if kept is None else values[:, :, : until - until // KEPT],
             np.full(len(series), series.start_ns),
             series.step_ns,
             (series.feature,),
             rng,
             entities=entity_numbers(series.names),
+            validation=kept,
             training=self.training or TRAINING,
         )
 
@@ -64,6 +68,20 @@ class FlowgenForecaster(Forecaster):
         inputs = encoder.inputs(values, starts, series.step_ns, scales, entities=entities)
         said = encoder.quantiles(inputs, np.maximum(origins - 1, 0))[:, feature]
         return _between(said, encoder.horizons, self.horizons) * scales[:, feature, None, None, None]
+
+
+def _later_windows(
+    values: npt.NDArray[np.float64], series: Series, context: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]] | None:
+    """The last part in windows [series of all windows, 1, steps], and when each begins; None where it is too short."""
+    until = values.shape[2]
+    first, length = until - until // KEPT, min(context, until // KEPT)
+    if length < FEWEST_STEPS:
+        return None
+    begins = range(first, until - length + 1, length)
+    windows = np.concatenate([values[:, :, begin : begin + length] for begin in begins])
+    starts = np.repeat([series.start_ns + begin * series.step_ns for begin in begins], len(values))
+    return windows, starts
 
 
 def _between(said: npt.NDArray[np.float32], known: Sequence[int], wanted: Sequence[int]) -> Values:
