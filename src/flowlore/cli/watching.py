@@ -136,9 +136,9 @@ def _line(event: Event) -> str:
     if event.what == "ends":
         lasted = f"{(alarm.end_ns - alarm.begin_ns) / 1e9:,.0f} s"
         told = f"{alarm.kind} is over after {lasted}: at most {rate}"
-        return f"{instant_text(alarm.end_ns)[:19]}  {printable(alarm.host)}  {told}"
+        return f"{instant_text(alarm.end_ns)[:19]}Z  {printable(alarm.host)}  {told}"
     like = "" if alarm.probability is None else f", probability {alarm.probability:.2f}, most like {alarm.learnt_kind}"
-    return f"{instant_text(alarm.begin_ns)[:19]}  {printable(alarm.host)}  {alarm.kind} begins: {rate}{like}"
+    return f"{instant_text(alarm.begin_ns)[:19]}Z  {printable(alarm.host)}  {alarm.kind} begins: {rate}{like}"
 
 
 def _print_end(report: dict[str, Any], json: bool) -> None:

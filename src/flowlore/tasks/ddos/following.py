@@ -90,12 +90,7 @@ class FollowedHosts:
         """One more step [features, rows]: how far each logarithm is above its mean, and scores in deviations."""
         used, whole = self.used, self._usual
         part = Usual(mean=whole.mean[:, :used], spread=whole.spread[:, :used], seen=whole.seen[:used])
-        now = np.log1p(counts / self.noise[:, None])
-        rises = (now - part.mean).astype(np.float32)
-        away = part.away(now)
-        judged = ~np.isnan(now).all(axis=0) & (part.seen >= self.settings.warm_up_steps)
-        scores = np.where(judged, np.maximum(away[: self.judged_by].max(axis=0), 0.0), np.nan)
-        part.follow(now, away, self.step_s, self.settings)
+        rises, scores = part.take(counts, self.noise, self.step_s, self.settings, judged_by=self.judged_by)
         whole.mean[:, :used], whole.spread[:, :used], whole.seen[:used] = part.mean, part.spread, part.seen
         return rises, scores
 

@@ -40,12 +40,7 @@ def followed(
     rises = np.full(values.shape, np.nan, np.float32)
     out = np.full(values.shape[1:], np.nan)
     for step in range(values.shape[2]):
-        now = np.log1p(values[:, :, step] / noise[:, None])
-        rises[:, :, step] = now - usual.mean
-        away = usual.away(now)
-        judged = ~np.isnan(now).all(axis=0) & (usual.seen >= settings.warm_up_steps)
-        out[judged, step] = np.maximum(away[:judged_by].max(axis=0), 0.0)[judged]
-        usual.follow(now, away, step_s, settings)
+        rises[:, :, step], out[:, step] = usual.take(values[:, :, step], noise, step_s, settings, judged_by=judged_by)
     return rises, out
 
 
@@ -62,6 +57,18 @@ class Usual:
         return cls(
             mean=np.zeros((features, hosts)), spread=np.full((features, hosts), LEAST_VARIANCE), seen=np.zeros(hosts)
         )
+
+    def take(
+        self, counts: Values, noise: Values, step_s: float, settings: DetectionSettings, *, judged_by: int | None = None
+    ) -> tuple[npt.NDArray[np.float32], Values]:
+        """One more step [features, hosts]: what `followed` says of it."""
+        now = np.log1p(counts / noise[:, None])
+        rises = (now - self.mean).astype(np.float32)
+        away = self.away(now)
+        judged = ~np.isnan(now).all(axis=0) & (self.seen >= settings.warm_up_steps)
+        scores = np.where(judged, np.maximum(away[:judged_by].max(axis=0), 0.0), np.nan)
+        self.follow(now, away, step_s, settings)
+        return rises, scores
 
     def away(self, now: Values) -> Values:
         """Standard deviations above the mean; 0 where nothing is known."""
