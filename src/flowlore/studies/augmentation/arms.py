@@ -29,7 +29,7 @@ ENCODER: Literal["encoder"] = "encoder"  # the autoencoder's, from fresh weights
 NetworkName = Literal["words", "scaled", "encoder"]
 FINALISTS = 5
 ENCODERS_ARMS = 3  # none and the two best, at small scale
-MANY_SHOTS = 100  # where a run costs much
+SEEDS_ELSEWHERE = 5  # at small scale: other data, other networks, and fewer labels than arms are screened with
 SEEDS_OF_OTHERS = 10  # networks, at full scale
 SHARES = (0.02, 0.1)  # of the training captures of each class
 STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
@@ -56,7 +56,7 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
             yield Run(question=SPEED, data=facts.name, arm=arm, seed=0, values=values, shares="speed", cpu_s=8.0)
     for regime in regimes(scale):
         for method in ("1-nn", "extra-trees", "lightgbm"):
-            for seed in range(_seeds(scale, regime, method)):
+            for seed in range(_seeds(facts, scale, regime, method)):
                 yield tree_run(facts, scale, method, NONE, AugmentSettings(), seed, **regime)
 
 
@@ -208,11 +208,11 @@ def _final_runs(facts: Facts, scale: Scale, arms: Sequence[tuple[str, AugmentSet
             if network != SCREENED and "share" in regime and not is_full:
                 continue
             for arm, settings in arms if is_full or network != ENCODER else arms[:ENCODERS_ARMS]:
-                for seed in range(_seeds(scale, regime, network)):
+                for seed in range(_seeds(facts, scale, regime, network)):
                     yield network_run(facts, scale, network, arm, settings, seed, **regime)
         if regime.get("shots") != ALL_LABELS:
             for arm, settings in arms[1:] if is_full else arms[1:3]:
-                for seed in range(_seeds(scale, regime, "augmented trees")):
+                for seed in range(_seeds(facts, scale, regime, "augmented trees")):
                     yield tree_run(facts, scale, "extra-trees", arm, settings, seed, **regime)
         if "share" in regime:
             best, settings = arms[1]
@@ -222,29 +222,23 @@ def _final_runs(facts: Facts, scale: Scale, arms: Sequence[tuple[str, AugmentSet
                 f"{best}, sampler ½": replace(settings, class_weight=0.5),
             }
             for arm, settings in sampled.items():
-                for seed in range(_seeds(scale, regime, SCREENED)):
+                for seed in range(_seeds(facts, scale, regime, SCREENED)):
                     yield network_run(facts, scale, SCREENED, arm, settings, seed, **regime)
 
 
-def _seeds(scale: Scale, regime: dict[str, Any], method: str) -> int:
-    """All seeds with few labels for the screened network, single trees and 1-NN; fewer for what costs more."""
-    variants = min(scale.seeds, scale.seeds_of_variants)
-    shots, share = regime.get("shots"), regime.get("share")
-    if shots == ALL_LABELS:
+def _seeds(facts: Facts, scale: Scale, regime: dict[str, Any], method: str) -> int:
+    """All seeds where arms are screened, for the screened network, single trees and 1-NN; fewer elsewhere."""
+    is_full, variants = scale.name == "full", min(scale.seeds, scale.seeds_of_variants)
+    if regime.get("shots") == ALL_LABELS:
         return min(scale.seeds, scale.seeds_with_all_labels)
-    is_full, is_tail = scale.name == "full", share is not None
-    is_large = (shots or 0) >= MANY_SHOTS or share == max(SHARES)
-    if method in ("lightgbm", "augmented trees"):
-        if not is_large:
-            return variants
-        return 0 if method == "lightgbm" and not is_full else 1
-    if is_large and not is_full:
-        return 2 if method == SCREENED and not is_tail else 1
-    if is_tail:
+    if "share" in regime or method in ("lightgbm", "augmented trees"):
+        return variants
+    if method == ENCODER and not is_full:
         return variants
     if method in (PUBLISHED, ENCODER):
-        return min(scale.seeds, SEEDS_OF_OTHERS) if is_full else variants
-    return scale.seeds
+        return min(scale.seeds, SEEDS_OF_OTHERS if is_full else SEEDS_ELSEWHERE)
+    is_where_screened = is_screened(facts) and regime["shots"] == scale.shots[0]
+    return scale.seeds if is_full or is_where_screened else min(scale.seeds, SEEDS_ELSEWHERE)
 
 
 def _rows(facts: Facts, shots: int | None, share: float | None) -> int:
