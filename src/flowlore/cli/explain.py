@@ -21,7 +21,9 @@ def explain(
     flows: learning.Flowed,
     flow_id: Annotated[
         list[str] | None,
-        typer.Option("--flow", metavar="FLOW_ID", help="Explain this flow, by its id in hexadecimal. May be repeated."),
+        typer.Option(
+            "--flow", metavar="FLOW_ID", help="Explain this flow, by its id or the beginning of it. May be repeated."
+        ),
     ] = None,
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="How many flows to explain.")] = 10,
     pick: Annotated[
@@ -91,19 +93,13 @@ def _chosen(predictor: Predictor, table: Flows, ids: list[str], count: int, pick
     """The flows to explain, in the order in which they are told."""
     import pyarrow as pa
 
-    from ..errors import InputError
     from ..flows.table import Flows
     from ..tasks.raw import texts
+    from ..tasks.retrieval import rows_of
 
     if ids:
-        known = {one: row for row, one in reversed(list(enumerate(texts(table, "flow_id"))))}
-        for one in ids:
-            if one.lower() not in known:
-                raise InputError(
-                    f"explain: no flow has the id `{one}`",
-                    hint='`flowlore query "select flow_id, server_name from flows" FLOWS` shows ids',
-                )
-        rows = [known[one.lower()] for one in ids]
+        known = texts(table, "flow_id")
+        rows = [int(rows_of(known, one)[0]) for one in ids]
     else:
         rows = _picked(predictor, table, count, pick)
     return Flows(table.to_arrow().take(pa.array(rows, pa.int64())))

@@ -71,7 +71,7 @@ def fit(
         float, typer.Option("--coverage", min=0.5, max=0.999, help="Share of answer sets that hold the truth.")
     ] = 0.9,
     augment: learning.Augment = None,
-    copies: learning.Copies = 1,
+    copies: learning.Copies = None,
     log: training.Log = None,
     progress: training.ShowProgress = None,
     seed: learning.Seed = 0,
@@ -134,6 +134,8 @@ def fit(
         raise SettingError("fit: `--shots` and `--all-labels` exclude each other", hint="choose one of them")
     if fine_tune and head != "probe":
         raise SettingError(f"fit: `--fine-tune` begins with the probe, not with `{head}`", hint="leave out `--head`")
+    if log is not None and not fine_tune:
+        raise SettingError("fit: `--log` is of training by steps, and a head has none", hint="add `--fine-tune`")
     shown = None if all_labels else shots or SHOTS
     # What is asked for is looked at before the work, not after it.
     check_split(split)

@@ -11,6 +11,7 @@ AS_LEARNT = "as-learnt"
 MOSTLY_SEEN = 0.5
 PATHS, TOP = 1, 20  # of rates, where nothing else is said
 USUAL_COUNT = 100
+COPIES = 4  # of each flow that a generator learns from, where changed ones are asked for
 
 
 def imitate(
@@ -21,7 +22,7 @@ def imitate(
     ] = "transformer",
     labels: learning.LabelFile = None,
     augment: learning.Augment = None,
-    copies: learning.Copies = 4,
+    copies: learning.Copies = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +75,7 @@ def imitate(
     # What is asked for is looked at before the work, not after it.
     GENERATORS.load(model)
     settings = with_classifier(model) if joint else None
-    augmentation = learning.augmentation(augment, copies)
+    augmentation = learning.augmentation(augment, copies, usual=COPIES)
     require_place(output, overwrite=overwrite)
     flows = learning.read_flows(labelled, options.resolved(config, set), where=where, labels=labels)
     vectors = None if encoder is None else _vectors(encoder, flows)

@@ -35,7 +35,7 @@ Augment = Annotated[
     ),
 ]
 Copies = Annotated[
-    int, typer.Option("--copies", metavar="N", help="Changed copies of each flow, where `--augment` is given.")
+    int | None, typer.Option("--copies", metavar="N", help="With --augment: changed copies of each flow (1).")
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of every random choice.")]
 
@@ -47,15 +47,22 @@ def require_extra() -> None:
     require_learning()
 
 
-def augmentation(transforms: list[str] | None, copies: int) -> AugmentSettings | None:
+def augmentation(transforms: list[str] | None, copies: int | None, *, usual: int = 1) -> AugmentSettings | None:
     """What `--augment` and `--copies` ask for, checked; None without a transform."""
     if not transforms:
+        if copies is not None:
+            from ..errors import SettingError
+
+            raise SettingError(
+                "augment: `--copies` without `--augment` copies nothing",
+                hint="add for example `--augment time-shift`; `flowlore plugins` names all",
+            )
         return None
     from ..features.augment.policy import Augmenter
     from ..features.augment.settings import AugmentSettings
     from ..settings import settings_from
 
-    asked = {"transforms": list(transforms), "copies": copies, "policy": "pre-augment"}
+    asked = {"transforms": list(transforms), "copies": usual if copies is None else copies, "policy": "pre-augment"}
     settings = settings_from(AugmentSettings, asked)
     Augmenter(settings)  # refuses transforms and magnitudes that are none
     return settings

@@ -13,7 +13,7 @@ def pretrain(
     flows: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
     augment: learning.Augment = None,
-    copies: learning.Copies = 1,
+    copies: learning.Copies = None,
     hold_out: Annotated[
         float,
         typer.Option(

@@ -10,7 +10,9 @@ from . import learning, options
 def similar(
     bundle: learning.BundleName,
     flows: learning.Flowed,
-    flow_id: Annotated[str, typer.Option("--to", metavar="FLOW_ID", help="The flow, by its id in hexadecimal.")],
+    flow_id: Annotated[
+        str, typer.Option("--to", metavar="FLOW_ID", help="The flow, by its id in hexadecimal or the beginning of it.")
+    ],
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="How many to show.")] = 10,
     where: options.Where = None,
     config: options.ConfigFile = None,
@@ -23,10 +25,8 @@ def similar(
     flowlore similar office flows.parquet --to 3f9a…
     """
     learning.require_extra()
-    import numpy as np
-
-    from ..errors import InputError
     from ..tasks.raw import texts
+    from ..tasks.retrieval import rows_of
     from ..tasks.retrieval import similar as most_alike
     from .text import print_json, print_table
 
@@ -34,12 +34,7 @@ def similar(
     predictor = learning.loaded(bundle, settings)
     table = learning.read_flows(flows, settings, where=where)
     ids = texts(table, "flow_id")
-    places = np.flatnonzero(ids == flow_id.lower())
-    if not len(places):
-        raise InputError(
-            f"similar: no flow has the id `{flow_id}`",
-            hint='`flowlore query "select flow_id, server_name from flows" FLOWS` shows ids',
-        )
+    places = rows_of(ids, flow_id)
     vectors = predictor.embed(table).vectors
     found, cosines = most_alike(vectors, vectors[places[:1]], count=count + len(places))
     shown = [(row, cosine) for row, cosine in zip(found[0], cosines[0], strict=True) if row not in places][:count]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,26 @@ def print_json(value: Any) -> None:
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Aligned columns; those whose place is in `numbers` stand to the right. Control characters are shown, not sent."""
     shown = [[printable(cell) for cell in row] for row in [headings, *rows]]
-    widths = [max(len(row[place]) for row in shown) for place in range(len(headings))]
+    widths = [max(columns(row[place]) for row in shown) for place in range(len(headings))]
     for row in shown:
-        cells = (
-            cell.rjust(width) if place in numbers else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
+        padded = []
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - columns(cell))
+            padded.append(space + cell if place in numbers else cell + space)
+        print("  ".join(padded).rstrip())
+
+
+def columns(text: str) -> int:
+    """How wide a terminal shows it: East Asian letters take two columns, marks above others none.
+
+    >>> columns("東京"), columns("e\u0301")
+    (4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )
 
 
 def printable(text: str) -> str:

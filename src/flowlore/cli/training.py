@@ -18,7 +18,8 @@ REDRAWN_EVERY_S = 0.5
 WRITTEN_EVERY_S = 10.0  # where standard error is no terminal
 
 Log = Annotated[
-    Path | None, typer.Option("--log", metavar="FILE.jsonl", help="Write every step of the training as a JSON line.")
+    Path | None,
+    typer.Option("--log", metavar="FILE.jsonl", help="Append every step of the training to this file, as JSON lines."),
 ]
 ShowProgress = Annotated[
     bool | None, typer.Option("--progress/--no-progress", help="Show progress; by default only on a terminal.")

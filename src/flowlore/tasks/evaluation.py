@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import TaskError
+from .alarms import RECALL, alarm_scores, check_benign
 from .classify.episodes import labelled
-from .metrics import calibration_error, f1_by_class, interval, purity, rounded, scores, silhouette
+from .metrics import calibration_error, f1_by_class, interval, pr_auc, purity, rounded, scores, silhouette
 from .predictor import Predictor, flow_id_bytes
-from .raw import texts
+from .raw import numbers, starts_ns, texts
 
 MOST_ROWS_FOR_PURITY = 5000
 INTERVAL_DRAWS = 200
 
 
-def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> dict[str, Any]:
+def evaluate(
+    predictor: Predictor,
+    flows: Any,
+    *,
+    rng: np.random.Generator,
+    benign: Sequence[str] = (),
+    recall: float = RECALL,
+) -> dict[str, Any]:
     """Scores with intervals (whole captures are drawn), confidence, answer sets, unknowns, and the embedding's purity.
 
     Flows that the head learnt from are left out, and counted. A label that the bundle does not know counts as wrong in
-    the scores, and tells how well "unknown" is told.
+    the scores, and tells how well "unknown" is told. With `benign` classes, flows of all others are alarms, as likely
+    as they are of none of these; `alarms` says how well they are found, at the threshold that finds `recall` of them.
     """
     head = predictor.taught()
+    check_benign(benign, head.classes_)
     assert predictor.support is not None and predictor.open_set is not None and predictor.calibration is not None
     labels = texts(flows, "label")
     is_labelled = labelled(labels)
@@ -39,10 +50,11 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
     truth = texts(flows, "label").astype(str)
     raw = head.predict_proba(embedding.seen_by(head))
     sure = predictor.calibration.confidences(raw)
-    answers = head.classes_[sure.argmax(axis=1)].astype(str)
-    is_known = np.isin(truth, head.classes_.astype(str))
+    classes = head.classes_.astype(str)
+    answers = classes[sure.argmax(axis=1)]
+    is_known = np.isin(truth, classes)
     sets = predictor.calibration.sets(raw)
-    columns = np.searchsorted(head.classes_.astype(str), truth[is_known])
+    columns = np.searchsorted(classes, truth[is_known])
     unknown = predictor.open_set.is_unknown(embedding.vectors)
     captures = np.array([str(name) for name in texts(flows, "capture")])
     low, high = interval(
@@ -53,6 +65,11 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
         draws=INTERVAL_DRAWS,
     )
     each, asked_of = f1_by_class(truth, answers)
+    likely = dict(zip(classes.tolist(), sure.T.astype(np.float64), strict=True))
+    alarms = None
+    if benign:
+        harmful = 1.0 - sum(likely[name] for name in set(benign))
+        alarms = alarm_scores(~np.isin(truth, list(benign)), harmful, duration_ns=_lasted_ns(flows), recall=recall)
     chosen = rng.permutation(len(truth))[:MOST_ROWS_FOR_PURITY]
     vectors = embedding.vectors[chosen]
     return {
@@ -63,7 +80,9 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
         **rounded(scores(truth, answers).as_json()),
         "macro_f1_interval": [round(low, 4), round(high, 4)],
         "f1_by_class": rounded(each),
+        "pr_auc_by_class": rounded({name: pr_auc(truth == name, likely[name]) for name in asked_of if name in likely}),
         "flows_by_class": asked_of,
+        "alarms": alarms,
         "calibration_error": round(calibration_error(answers == truth, sure.max(axis=1)), 4),
         "set_coverage": _mean(sets[is_known][np.arange(len(columns)), columns]),
         "set_size": _mean(sets.sum(axis=1)),
@@ -73,6 +92,14 @@ def evaluate(predictor: Predictor, flows: Any, *, rng: np.random.Generator) -> d
         "purity": {str(count): round(share, 4) for count, share in purity(vectors, truth[chosen]).items()},
         "silhouette": round(silhouette(vectors, truth[chosen]), 4),
     }
+
+
+def _lasted_ns(flows: Any) -> int:
+    """From the first start to the last end; 0 where no flow says when it was."""
+    starts = starts_ns(flows)
+    ends = starts + np.nan_to_num(numbers(flows, ("duration_ns",))[:, 0]).astype(np.int64)
+    is_timed = starts > 0
+    return int(ends[is_timed].max() - starts[is_timed].min()) if is_timed.any() else 0
 
 
 def _is_among(ids: Any, known: Any) -> Any:

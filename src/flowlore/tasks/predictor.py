@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +114,12 @@ class Predictor:
             raise damaged(bundle.name, "encoder", error) from error
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise damaged(bundle.name, "state", error) from error
+        if bundle.needs != tuple(encoder.needs):
+            raise BundleError(
+                f"bundle: `{bundle.name}` says that it needs {_listed(bundle.needs)}, but its encoder needs "
+                f"{_listed(encoder.needs)}",
+                hint="take a fresh copy, or make it again",
+            )
         return cls(
             model=bundle.model,
             encoder=encoder,
@@ -265,6 +271,10 @@ class Predictor:
                 hint="`flowlore fit BUNDLE LABELLED --shots 5 -o NEW` teaches it some",
             )
         return self.head
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "nothing"
 
 
 def _is_admitted(need: str, features: FeatureSettings) -> bool:

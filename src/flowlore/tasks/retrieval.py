@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import TaskError
+from ..errors import InputError, TaskError
 from .metrics import CHUNK_ROWS, checked_vectors, nearest, normalised
 
 
@@ -29,3 +29,21 @@ def similar(vectors: Any, queries: Any, *, count: int = 10) -> tuple[npt.NDArray
         rows[first : first + len(alike)] = places
         cosines[first : first + len(alike)] = np.take_along_axis(alike, places, axis=1)
     return rows, cosines
+
+
+def rows_of(flow_ids: npt.NDArray[Any], wanted: str) -> npt.NDArray[np.int64]:
+    """Rows of the flow whose id, in hexadecimal, is or begins with `wanted`; its parts share it."""
+    begin = wanted.strip().lower()
+    rows = np.flatnonzero([begin != "" and one is not None and one.startswith(begin) for one in flow_ids])
+    found = sorted({flow_ids[row] for row in rows})
+    if not found:
+        raise InputError(
+            f"flows: no flow has the id `{wanted}`",
+            hint='`flowlore query "select flow_id, server_name from flows" FLOWS` shows ids',
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"flows: the ids of {len(found):,} flows begin with `{wanted}`, for example `{found[0]}` and `{found[1]}`",
+            hint="give more of it",
+        )
+    return rows

@@ -131,6 +131,8 @@ def test_one_class_teaches_nothing(office: Path, tmp_path: Path, capsys: pytest.
         (["--split", "foo"], "flows cannot be split by `foo`"),
         (["--head", "foo"], "no head is called `foo`"),
         (["--augment", "foo"], "`foo`"),
+        (["--copies", "3"], "`--copies` without `--augment` copies nothing"),
+        (["--log", "steps.jsonl"], "`--log` is of training by steps"),
     ],
 )
 def test_what_is_asked_for_is_looked_at_before_the_flows(
@@ -165,8 +167,37 @@ def test_vectors_and_neighbours(office: Path, tmp_path: Path, capsys: pytest.Cap
     assert len(rows) == 3
     assert flow not in [row["flow_id"] for row in rows]
     assert rows[0]["likeness"] >= rows[2]["likeness"]
-    assert run(["similar", "office", str(DEMO_CAPTURE), "--to", "00"]) == 2
-    assert "no flow has the id `00`" in capsys.readouterr().err
+    assert run(["similar", "office", str(DEMO_CAPTURE), "--to", flow[:12].upper(), "--count", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == rows
+    ids = [one.as_py().hex() for one in table["flow_id"]]
+    shared = next(first for first in "0123456789abcdef" if sum(one.startswith(first) for one in ids) > 1)
+    assert run(["similar", "office", str(DEMO_CAPTURE), "--to", shared]) == 2
+    assert f"flows begin with `{shared}`" in capsys.readouterr().err
+    for wrong in ("xyz", " "):
+        assert run(["similar", "office", str(DEMO_CAPTURE), "--to", wrong]) == 2
+        assert f"no flow has the id `{wrong}`" in capsys.readouterr().err
+
+
+def test_alarms_are_all_but_benign_classes(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert teach(tmp_path / "taught", "--json") == 0
+    capsys.readouterr()
+    asked = ["evaluate", str(tmp_path / "taught"), str(DEMO_CAPTURE), "--labels", str(DEMO / "labels.csv")]
+    assert run([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["alarms"] is None
+    benign = max(found["flows_by_class"], key=found["flows_by_class"].get)
+    assert run([*asked, "--benign", benign, "--recall", "0.5", "--json"]) == 0
+    alarms = json.loads(capsys.readouterr().out)["alarms"]
+    assert alarms["flows"] == found["asked"] - found["flows_by_class"][benign]
+    assert alarms["prevalence"] < alarms["pr_auc"] <= 1 and alarms["recall"] == 0.5
+    assert run([*asked, "--benign", benign]) == 0
+    assert "false a day where 90% are found" in capsys.readouterr().out
+    for words, told in (
+        (["--recall", "0.5"], "`--recall` is of alarms"),
+        (["--benign", "nobody"], "`nobody` is no class of the bundle"),
+    ):
+        assert run([*asked, *words]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_vectors_and_answers_as_csv(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
