@@ -36,6 +36,16 @@ def fit(
     all_labels: Annotated[
         bool, typer.Option("--all-labels", help="Show every labelled flow of the training side instead.")
     ] = False,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            "--share",
+            metavar="SHARE",
+            min=0.0001,
+            max=1.0,
+            help="Show this share of the labelled flows that teach instead, classes as frequent as they are.",
+        ),
+    ] = None,
     fine_tune: Annotated[
         bool,
         typer.Option(
@@ -130,13 +140,13 @@ def fit(
     from ..tasks.raw import texts
     from .text import print_json, printable
 
-    if all_labels and shots is not None:
-        raise SettingError("fit: `--shots` and `--all-labels` exclude each other", hint="choose one of them")
+    if (shots is not None) + (share is not None) + all_labels > 1:
+        raise SettingError("fit: `--shots`, `--share` and `--all-labels` exclude each other", hint="choose one of them")
     if fine_tune and head != "probe":
         raise SettingError(f"fit: `--fine-tune` begins with the probe, not with `{head}`", hint="leave out `--head`")
     if log is not None and not fine_tune:
         raise SettingError("fit: `--log` is of training by steps, and a head has none", hint="add `--fine-tune`")
-    shown = None if all_labels else shots or SHOTS
+    shown = None if all_labels or share is not None else shots or SHOTS
     # What is asked for is looked at before the work, not after it.
     check_split(split)
     HEADS.load(head)
@@ -162,6 +172,7 @@ def fit(
         coverage=coverage,
         drop_small_classes=drop_small_classes,
         augmentation=augmentation,
+        share=share,
     )
     _refuse_one_class(lesson.labels[episode.support], split=split)
     tuning = None
@@ -171,7 +182,8 @@ def fit(
                 taught, lesson, episode, rng=rng, settings=settings.fine_tuning, coverage=coverage, progress=watch
             )
     report = examine(taught, lesson, episode, rng=rng)
-    report |= {"shots": shown, "seed": seed, "head": taught.head_name, "test_share": test_share, "fine_tuning": tuning}
+    report |= {"shots": shown, "share": share, "seed": seed, "head": taught.head_name}
+    report |= {"test_share": test_share, "fine_tuning": tuning}
     replace(taught, metrics=report).save(output, overwrite=overwrite)
     report |= {"masked": list(lesson.embedding.masked), "bundle": str(output)}
     if json:
@@ -201,7 +213,12 @@ def _print_report(report: dict[str, Any]) -> None:
     from .text import print_table
 
     learning.print_masked(report["masked"])
-    shown = f"all {report['shown']:,} labelled flows" if report["shots"] is None else f"{report['shots']} flows of each"
+    if report["share"] is not None:
+        shown = f"{report['share']:.3g} of the labelled flows ({report['shown']:,})"
+    elif report["shots"] is None:
+        shown = f"all {report['shown']:,} labelled flows"
+    else:
+        shown = f"{report['shots']} flows of each"
     print(
         f"{shown} of {report['classes']} classes were shown, {report['asked']:,} others asked "
         f"({report['novel']:,} without a twin among the shown; split by {report['split']['by']})"

@@ -126,11 +126,13 @@ def teach(
     coverage: float = 0.9,
     drop_small_classes: bool = False,
     augmentation: AugmentSettings | None = None,
+    share: float | None = None,
 ) -> tuple[Predictor, Episode]:
     """The predictor with a head that saw `shots` flows of each class, calibrated on answers given without the flow.
 
-    No `shots` means that all labelled flows of the training side are shown. With `augmentation` the head sees changed
-    copies of the flows that are shown too. Calibration does not: a copy would give away its original.
+    No `shots` means that all labelled flows of the training side are shown, or a `share` of them. With `augmentation`
+    the head sees changed copies of the flows that are shown too. Calibration does not: a copy would give away its
+    original.
     """
     from . import HEADS
 
@@ -143,6 +145,7 @@ def teach(
         train=lesson.split.train,
         test=lesson.split.test,
         drop_small_classes=drop_small_classes,
+        share=share,
     )
     made = HEADS.load(head)()
     shown = lesson.embedding.take(episode.support)

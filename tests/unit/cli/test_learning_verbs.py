@@ -131,6 +131,7 @@ def test_one_class_teaches_nothing(office: Path, tmp_path: Path, capsys: pytest.
         (["--split", "foo"], "flows cannot be split by `foo`"),
         (["--head", "foo"], "no head is called `foo`"),
         (["--augment", "foo"], "`foo`"),
+        (["--share", "0.1", "--shots", "2"], "`--shots`, `--share` and `--all-labels` exclude each other"),
         (["--copies", "3"], "`--copies` without `--augment` copies nothing"),
         (["--log", "steps.jsonl"], "`--log` is of training by steps"),
     ],

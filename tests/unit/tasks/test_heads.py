@@ -85,6 +85,22 @@ def test_an_episode_shows_so_many_of_each_and_asks_no_shown_row() -> None:
     assert sorted([*episode.support, *episode.query]) == list(range(17))
 
 
+def test_a_share_of_the_labels_is_as_frequent_as_they_are() -> None:
+    labels = np.array(["web"] * 300 + ["dns"] * 100 + ["tor"] + [None] * 9, dtype=object)
+    episode = draw_episode(labels, None, share=0.1, rng=np.random.default_rng(0))
+    shown = labels[episode.support].tolist()
+    assert 40 <= len(shown) <= 45
+    assert shown.count("web") > 2 * shown.count("dns") and shown.count("tor") == 1
+    assert sorted([*episode.support, *episode.query]) == list(range(401))
+    least = draw_episode(labels, None, share=0.001, rng=np.random.default_rng(0))
+    assert labels[least.support].tolist().count("dns") >= 2
+    for share in (0.0, 1.1, float("nan")):
+        with pytest.raises(TaskError, match="is no share of the labels"):
+            draw_episode(labels, None, share=share, rng=np.random.default_rng(0))
+    with pytest.raises(TaskError, match="exclude each other"):
+        draw_episode(labels, 5, share=0.1, rng=np.random.default_rng(0))
+
+
 def test_an_episode_asks_the_test_side() -> None:
     labels = np.array(["a", "b"] * 10)
     episode = draw_episode(

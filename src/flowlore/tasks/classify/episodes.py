@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ...errors import TaskError
 
 Rows = npt.NDArray[np.int64]
+FEWEST_SHOWN = 2  # of each class that has as many, where a share of all labels is shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,16 @@ def draw_episode(
     train: Rows | None = None,
     test: Rows | None = None,
     drop_small_classes: bool = False,
+    share: float | None = None,
 ) -> Episode:
     """`shots` labelled flows of every class of `train` (None: all); the query is `test`, or what is left of `train`.
 
     Labels of None or "" are no labels: such rows are neither shown nor asked. A class with fewer flows is an error
-    that names it, unless small classes are to be dropped (from the query too).
+    that names it, unless small classes are to be dropped (from the query too). A `share` in place of shots shows that
+    much of `train`, each class as often as it is there but `FEWEST_SHOWN` of it at least.
     """
+    if share is not None:
+        _check_share(share, shots)
     takes_all, shots = shots is None, 1 if shots is None else shots
     if not isinstance(shots, (int, np.integer)):
         raise TaskError(f"tasks: `{shots!r}` is no number of shots", hint="a whole number such as 5; None shows all")
@@ -69,7 +74,11 @@ def draw_episode(
             f"{counts.max()}",
             hint=f"`--shots {counts.max()}`",
         )
-    if takes_all:
+    if share is not None:
+        drawn = [rng.permutation(train[texts[train] == name])[:FEWEST_SHOWN] for name in kept]
+        drawn.append(rng.permutation(train)[: round(share * len(train))])
+        support = np.unique(np.concatenate(drawn)).astype(np.int64)
+    elif takes_all:
         support = np.sort(train).astype(np.int64)
     else:
         drawn = [rng.choice(train[texts[train] == name], shots, replace=False) for name in kept]
@@ -86,6 +95,13 @@ def draw_episode(
         not_asked=unseen if drop_small_classes else 0,
         asked_in_vain=0 if drop_small_classes else unseen,
     )
+
+
+def _check_share(share: float, shots: int | None) -> None:
+    if shots is not None:
+        raise TaskError(f"tasks: {shots} shots and a share of all labels exclude each other", hint="choose one of them")
+    if not 0 < share <= 1:
+        raise TaskError(f"tasks: {share} is no share of the labels that can be shown", hint="for example 0.05")
 
 
 def labelled(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
