@@ -11,7 +11,7 @@ import torch
 
 from flowlore.errors import ModelError
 from flowlore.features.batch import FeatureBatch
-from flowlore.models.flowgen.encoder import FlowgenEncoder
+from flowlore.models.flowgen.encoder import FlowgenEncoder, HeldOut
 from flowlore.models.flowgen.inputs import window
 from flowlore.models.flowgen.network import QUANTILES, Cache, Network
 from flowlore.models.flowgen.representation import Bins, scales_of
@@ -173,6 +173,31 @@ def test_it_keeps_the_promises_of_an_encoder(encoder: FlowgenEncoder) -> None:
     arrays, values = encoder.state()
     again = FlowgenEncoder.from_state(arrays, json.loads(json.dumps(values)))
     np.testing.assert_array_equal(again.embed(batch), vectors)
+
+
+def test_a_long_series_is_embedded_by_the_clock_of_its_last_steps(encoder: FlowgenEncoder) -> None:
+    whole = hosts(4, seed=3)
+    begin = whole.channels["rates.values"].shape[1] - SMALL.context
+    channels = dict(whole.channels)
+    channels["rates.values"] = channels["rates.values"][:, begin:]
+    channels["rates.start_ns"] = channels["rates.start_ns"] + begin * HOUR_NS
+    cut = FeatureBatch(length=4, channels=channels, present=whole.present)
+    np.testing.assert_allclose(encoder.embed(whole), encoder.embed(cut), atol=1e-5)
+
+
+def test_later_steps_say_when_to_stop() -> None:
+    values, starts = waves(12, steps=160, features=1), np.zeros(12, np.int64)
+    told = {}
+    for name, later in (("as before", values), ("turned over", np.nanmax(values, axis=2, keepdims=True) - values)):
+        known = np.concatenate([values[:, :, :120], later[:, :, 120:]], axis=2)
+        held_out = HeldOut(values=known, starts_ns=starts, steps_ns=HOUR_NS, scales=scales_of(values), since=120)
+        told[name] = FlowgenEncoder(SMALL).learn(
+            values[:, :, :120], starts, HOUR_NS, ("a",), np.random.default_rng(0), validation=held_out,
+            training=TrainingSettings(epochs=12, batch_rows=8, learning_rate=3e-3, patience=1),
+        )  # fmt: skip
+    better, worse = (told[name].validation_loss for name in ("as before", "turned over"))
+    assert better is not None and worse is not None and better < 0.8 * worse
+    assert told["turned over"].stopped_early and told["turned over"].epochs < told["as before"].epochs
 
 
 def test_the_same_seed_gives_equal_weights(encoder: FlowgenEncoder) -> None:

@@ -103,9 +103,23 @@ def test_an_attack_does_not_become_usual_and_a_gap_is_not_judged() -> None:
     scores = usual_scores(values, 10.0, DetectionSettings())
     assert np.isnan(scores[0, 50:60]).all() and np.isnan(scores[0, :12]).all()
     assert scores[0, 100:130].min() > 4 * np.nanmax(scores[0, :100])
+    assert np.isfinite(scores[0, 60:]).all()
+    for_an_hour = np.full((len(FEATURES), 1, 600), 100.0)
+    for_an_hour[:, :, 100:460] = 100_000.0
+    lasting = usual_scores(for_an_hour, 10.0, DetectionSettings())
+    assert lasting[0, 459] > 0.5 * lasting[0, 100]
     later = values.copy()
     later[:, :, 150:] = 1.0
     np.testing.assert_array_equal(usual_scores(later, 10.0, DetectionSettings())[0, :150], scores[0, :150])
+
+
+def test_bursts_are_usual_of_a_host_that_has_them() -> None:
+    values = np.full((len(FEATURES), 1, 2000), 100.0)
+    values[:, :, ::30] = values[:, :, 1::30] = 100_000.0
+    scores = usual_scores(values, 10.0, DetectionSettings())
+    steady = np.full((len(FEATURES), 1, 2000), 100.0)
+    steady[:, :, -1] = 100_000.0
+    assert scores[0, 1950:].max() < 0.7 * usual_scores(steady, 10.0, DetectionSettings())[0, -1]
 
 
 def test_kinds_by_what_most_of_it_is() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from ..settings import TrainingSettings
-from ..training import CheckpointPlace, Progress, TrainingReport, train
+from ..training import CheckpointPlace, Progress, TrainingReport, device_of, train
 from .encoder import FlowgenEncoder, hide
 from .inputs import CALENDAR, NUMBERS, Inputs, Window, window
 from .network import Cache, Network
@@ -87,15 +87,16 @@ def teach(
     module = Detecting(network, kinds)
     if BEGINS_WITH in encoder.features:
         module.begin_with(encoder.features.index(BEGINS_WITH))
+    device = device_of(training)
     inputs, truth = window_inputs(encoder, values, step_ns), torch.from_numpy(codes.astype(np.int64))
     horizons, features = encoder.horizons[:1], len(encoder.features)
 
     def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
-        seen = window(inputs, rows, torch.zeros_like(rows), inputs.steps, horizons)
+        seen = window(inputs, rows, torch.zeros_like(rows), inputs.steps, horizons).to(module.deep.weight.device)
         if hidden:
             seen = hide(seen, hidden, features, network.bins, generator)
         answers = module(seen, generator if network.norm.weight.requires_grad else None)[:, WARM_STEPS:]
-        told = truth[rows][:, WARM_STEPS:]
+        told = truth[rows][:, WARM_STEPS:].to(answers.device)
         known = told > UNTOLD
         each = torched.binary_cross_entropy_with_logits(answers[..., 0], (told > 0).float(), reduction="none")
         total = (each * known).sum() / known.sum().clamp(min=1)
@@ -107,6 +108,7 @@ def teach(
             total = total + KIND_WEIGHT * wrong / (told > 0).sum().clamp(min=1)
         return total
 
+    module.to(device)
     if frozen or gently:
         network.requires_grad_(False)
         probing = training if frozen else _shorter(training, PROBE_SHARE)
@@ -115,7 +117,7 @@ def teach(
     if not frozen:
         tuning = replace(training, learning_rate=GENTLE * training.learning_rate) if gently else training
         report = train(module, loss, len(values), tuning, rng, place=place, progress=progress)
-    return module.eval(), report
+    return module.to("cpu").eval(), report
 
 
 def answered(encoder: FlowgenEncoder, module: Detecting, values: Values, step_ns: int) -> npt.NDArray[np.float32]:

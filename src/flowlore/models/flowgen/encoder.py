@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +35,21 @@ SERIES_AT_ONCE = 32
 HOUR_NS = 3_600_000_000_000
 ENOUGH_WEEKS_NS = 21 * 24 * HOUR_NS  # a weekend seen once or twice would only be learnt by heart
 Starts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOut:
+    """What says when a training stops: values [series, features, steps], judged from the step `since` on.
+
+    Steps before it are known to the decoder. `scales` are those of the values where not given.
+    """
+
+    values: Values
+    starts_ns: Starts
+    steps_ns: int | Starts
+    scales: Values | None = None
+    entities: Entities | None = None
+    since: int = 0
 
 
 class FlowgenEncoder:
@@ -81,7 +96,6 @@ class FlowgenEncoder:
         if "rates.values" not in hosts.channels or not len(hosts):
             raise ModelError("models: there are no rates to learn from", hint="`flowlore rates` makes them of flows")
         values, starts, step_ns = _of_batch(hosts)
-        held_out = _of_batch(FeatureBatch.concat(list(validation))) if validation else None
         names = tuple(f"feature-{place}" for place in range(values.shape[1]))
         return self.learn(
             values,
@@ -90,7 +104,7 @@ class FlowgenEncoder:
             names,
             rng,
             entities=hosts.channels.get("rates.entity"),
-            validation=None if held_out is None else held_out[:2],
+            validation=_held_out(validation) if validation else None,
             training=training,
             place=place,
             progress=progress,
@@ -110,7 +124,7 @@ class FlowgenEncoder:
         known_from: Starts | None = None,
         entities: Entities | None = None,
         go_on: bool = False,
-        validation: tuple[Values, Starts] | None = None,
+        validation: HeldOut | None = None,
         training: TrainingSettings = TRAINING,
         place: CheckpointPlace | None = None,
         progress: Callable[[Progress], None] | None = None,
@@ -160,29 +174,39 @@ class FlowgenEncoder:
 
         def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
             spare = inputs.steps - length
+            where = generator.device
             if firsts is None:
-                begins = torch.randint(0, spare + 1, (len(rows),), generator=generator)
+                begins = torch.randint(0, spare + 1, (len(rows),), generator=generator, device=where).cpu()
             else:
                 room = spare + 1 - firsts[series[rows]].clamp(max=spare)
-                begins = spare - (torch.rand(len(rows), generator=generator) * room).long()
+                begins = spare - (torch.rand(len(rows), generator=generator, device=where).cpu() * room).long()
             return self._loss(inputs, series[rows], begins, length, heavy, generator)
 
-        validate = None
-        if validation is not None:
-            kept = self.inputs(validation[0], validation[1], self.step_ns)
-
-            def validate() -> float:
-                span = min(self.settings.context, kept.steps)
-                even = torch.ones(scales_of(validation[0]).shape)
-                parts = [
-                    float(self._loss(kept, part, torch.zeros_like(part), span, even, None)) * len(part)
-                    for part in _portions(len(kept))
-                ]
-                return sum(parts) / len(kept)
-
+        validate = None if validation is None else self._validator(validation)
         report = train(network, loss, len(series), training, rng, validate=validate, place=place, progress=progress)
         network.to("cpu").eval()
         return report
+
+    def _validator(self, held_out: HeldOut) -> Callable[[], float]:
+        """The mean loss over windows that are judged from `since` on, all series as heavy as each other."""
+        kept = self.inputs(
+            held_out.values, held_out.starts_ns, held_out.steps_ns, held_out.scales, entities=held_out.entities
+        )
+        length = min(self.settings.context, kept.steps)
+        unjudged, spare = min(WARM_STEPS, length // 4), kept.steps - length
+        first = min(max(held_out.since - unjudged, 0), spare)
+        begins = sorted({*range(first, spare + 1, max(length - unjudged, 1)), spare})
+        even = torch.ones(held_out.values.shape[:2])
+
+        def judge() -> float:
+            losses, weights = [], []
+            for begin in begins:
+                for part in _portions(len(kept)):
+                    losses.append(float(self._loss(kept, part, torch.full_like(part, begin), length, even, None)))
+                    weights.append(len(part))
+            return float(np.average(losses, weights=weights))
+
+        return judge
 
     def embed(self, batch: FeatureBatch) -> Floats:
         """One vector a host: the mean of its steps' states; one of which nothing is known is all zeros."""
@@ -190,7 +214,8 @@ class FlowgenEncoder:
         if "rates.values" not in batch.channels or not len(batch):
             return out
         values, starts, step_ns = _of_batch(batch)
-        values = values[:, :, -self.settings.context :] if values.shape[2] > self.settings.context else values
+        before = max(values.shape[2] - self.settings.context, 0)
+        values, starts = values[:, :, before:], starts + before * step_ns
         entities = batch.channels.get("rates.entity")
         network, inputs = self._made(), self.inputs(values, starts, step_ns, entities=entities)
         known = inputs.is_known.any(dim=1).float()
@@ -309,7 +334,8 @@ class FlowgenEncoder:
     ) -> torch.Tensor:
         """Mean quantile loss over horizons and the next step's likelihood; with a generator features are hidden."""
         network = self._made()
-        seen = window(inputs, rows, begins, length, self.horizons)
+        device = network.norm.weight.device
+        seen = window(inputs, rows, begins, length, self.horizons).to(device)
         if generator is not None and self.settings.hidden_features and len(self.features) > 1:
             seen = hide(seen, self.settings.hidden_features, len(self.features), network.bins, generator)
         if generator is not None and self.identities is not None:
@@ -323,15 +349,15 @@ class FlowgenEncoder:
         truth = inputs.levels[..., 0][rows[:, None, None], :, places].transpose(2, 3)
         known = (inputs.is_known[rows[:, None, None], :, places].transpose(2, 3)) & inside[:, :, None]
         known = known & (torch.arange(length) >= min(WARM_STEPS, length // 4))[None, :, None, None]
-        levels = torch.tensor(QUANTILES)
+        levels, truth, known = torch.tensor(QUANTILES).to(device), truth.to(device), known.to(device)
         away = truth[..., None] - said
         costs = torch.maximum(levels * away, (levels - 1) * away).mean(dim=-1)
-        weights = known * heavy[rows][:, None, :, None] * (ahead.float() ** -0.25)
+        weights = known * heavy[rows].to(device)[:, None, :, None] * (ahead.float() ** -0.25).to(device)
         total = (costs * weights).sum() / weights.sum().clamp(min=1e-6)
         if self.settings.likelihood:
             logits = network.next_logits(states, seen.tokens_BTF)[:, :-1]
             came = inputs.tokens[rows[:, None], :, at[:, :-1, 0].clamp(max=inputs.steps - 1)].long()
-            came = torch.where(inside[:, :-1, :1], came, network.bins)
+            came = torch.where(inside[:, :-1, :1], came, network.bins).to(device)
             likelihood = torched.cross_entropy(logits.flatten(0, 2), came.flatten(), ignore_index=network.bins)
             total = total + self.settings.likelihood * torch.nan_to_num(likelihood)
         return total
@@ -361,7 +387,7 @@ def _portions(count: int) -> Iterator[torch.Tensor]:
 def hide(seen: Window, share: float, features: int, unknown: int, generator: torch.Generator) -> Window:
     """The same with some features of each series as if they were not known."""
     batch, steps = seen.tokens_BTF.shape[:2]
-    hidden = torch.rand((batch, 1, features), generator=generator) < share
+    hidden = torch.rand((batch, 1, features), generator=generator, device=generator.device) < share
     hidden[:, :, 0] &= ~hidden.all(dim=2)
     numbers = seen.numbers_BTN.view(batch, steps, features, -1).masked_fill(hidden[..., None], 0.0)
     return replace(seen, numbers_BTN=numbers.flatten(2), tokens_BTF=seen.tokens_BTF.masked_fill(hidden, unknown))
@@ -369,8 +395,14 @@ def hide(seen: Window, share: float, features: int, unknown: int, generator: tor
 
 def forget(seen: Window, share: float, generator: torch.Generator) -> Window:
     """The same with some series as of entities that were never seen."""
-    forgotten = torch.rand(len(seen.identity_B), generator=generator) < share
+    forgotten = torch.rand(len(seen.identity_B), generator=generator, device=generator.device) < share
     return replace(seen, identity_B=seen.identity_B.masked_fill(forgotten, UNKNOWN))
+
+
+def _held_out(batches: Sequence[FeatureBatch]) -> HeldOut:
+    hosts = FeatureBatch.concat(list(batches))
+    values, starts_ns, step_ns = _of_batch(hosts)
+    return HeldOut(values=values, starts_ns=starts_ns, steps_ns=step_ns, entities=hosts.channels.get("rates.entity"))
 
 
 def _of_batch(batch: FeatureBatch) -> tuple[Values, Starts, int]:

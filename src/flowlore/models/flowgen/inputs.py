@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ CANDIDATES = 1 + len(WEIGHTS) + 2
 NUMBERS = 8  # of each feature and step
 MOST_GROWTH = 2.0  # by which a day ago says that a level will rise or fall
 CALENDAR = 8
-HOUR_NS, DAY_NS = 3_600_000_000_000, 86_400_000_000_000
+DAY_NS = 86_400_000_000_000
 FIRST_CHANGE, LEAST_SPREAD = 0.2, 0.01  # of a scale
 
 
@@ -128,6 +128,9 @@ class Window:
     candidates_BTFHK: Tensor
     spread_BTF: Tensor
     identity_B: Tensor
+
+    def to(self, device: torch.device) -> Window:
+        return Window(**{one.name: getattr(self, one.name).to(device) for one in fields(self)})
 
 
 def window(inputs: Inputs, series: Tensor, begins: Tensor, length: int, horizons: tuple[int, ...]) -> Window:

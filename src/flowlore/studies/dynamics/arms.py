@@ -16,7 +16,6 @@ HERE, ELSEWHERE, TUNED = "flowgen, trained here", "flowgen, trained elsewhere", 
 MIXTURE = "flowgen and lightgbm, their mean"
 SIZES = ("small", "default")
 SHARES = (0.25, 1.0)
-NUMBERS_A_S = 25_000.0  # of a series, that training goes through in a CPU second
 
 
 def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
@@ -63,5 +62,5 @@ def _run(
         seed=seed,
         values=values,
         cpu_s=cpu_s,
-        shares=f"{shares} {arm} {seed}" if not shares else f"{shares} {seed}",
+        shares=f"{shares or arm} {seed}",
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...settings import settings_values
 from ...tasks.forecast import FORECASTERS
 from ...tasks.forecast.backtest import rolling_scores
 from ...tasks.forecast.flowgen import FlowgenForecaster
@@ -28,14 +29,12 @@ CONTEXT = 256
 def executed(run: Run, bench: Bench) -> dict[str, Any]:
     network, others = bench.at_hand({"network": run.data}, lambda: load_network(bench.folder(run.data)))
     rng = bench.rng(run)
-    taught, asked = _sides(network, run, rng)
-    forecaster = _forecaster(run, bench, others, rng)
-    if run.values.get("here") or run.values["method"] != "flowgen":
-        _fit(forecaster, taught, run, rng)
-    forecaster.horizons = asked.horizons
+    taught, asked = _sides(network, run)
+    forecaster = _forecaster(run, bench, others)
+    _fit(forecaster, taught, run, rng)
     until = asked.until
     if isinstance(forecaster, FlowgenForecaster):
-        forecaster._until = until
+        forecaster.until = until
     each = rolling_scores(forecaster, asked.series, until, asked.series.steps, asked.horizons)
     found: dict[str, Any] = mean_of(each, asked.horizons)
     if isinstance(forecaster, FlowgenForecaster):
@@ -47,7 +46,7 @@ def executed(run: Run, bench: Bench) -> dict[str, Any]:
     return found
 
 
-def _sides(network: Network, run: Run, rng: np.random.Generator) -> tuple[Network, Network]:
+def _sides(network: Network, run: Run) -> tuple[Network, Network]:
     """The same network twice; or half of its series teach, and the others ask."""
     if run.values.get("series") != "half":
         return network, network
@@ -59,7 +58,7 @@ def _sides(network: Network, run: Run, rng: np.random.Generator) -> tuple[Networ
     )
 
 
-def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...], rng: np.random.Generator) -> Forecaster:
+def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...]) -> Forecaster:
     method = run.values["method"]
     if method not in ("flowgen", "mixture"):
         made: Forecaster = FORECASTERS.load(method)()
@@ -74,17 +73,19 @@ def _forecaster(run: Run, bench: Bench, others: tuple[Network, ...], rng: np.ran
     training = replace(TRAINING, epochs=epochs, least_steps=1)
     encoder = None
     if run.values.get("elsewhere"):
-        words = {"data": run.data, "elsewhere": True, "seed": run.seed, "scale": bench.scale.name}
+        words = {"data": run.data, "elsewhere": True, "seed": run.seed, "epochs": epochs}
+        words |= {"settings": settings_values(settings)}
 
         def make() -> Made:
             fresh = FlowgenEncoder(settings)
             values, starts, step_ns = _pool(others)
+            rng = bench.rng_for("elsewhere", run.data, seed=run.seed)
             fresh.learn(values[:, None], starts, step_ns, ("value",), rng, training=training)
             return fresh.state()
 
         arrays, values = bench.kept(words, make)
         encoder = FlowgenEncoder.from_state(arrays, values)
-    decoder = FlowgenForecaster(encoder, settings, training)
+    decoder = FlowgenForecaster(encoder, settings, training, goes_on=encoder is not None and "here" in run.values)
     return decoder if method == "flowgen" else Mixture((decoder, FORECASTERS.load("lightgbm")()))
 
 
@@ -93,14 +94,6 @@ def _fit(forecaster: Forecaster, taught: Network, run: Run, rng: np.random.Gener
     share = float(run.values.get("share", 1.0))
     first = int((1 - share) * until)
     series = taught.series.between(taught.series.start_ns + first * taught.series.step_ns, 2**62)
-    if isinstance(forecaster, FlowgenForecaster) and forecaster.encoder is not None:
-        shown = series.values[:, None, : until - first]
-        starts = np.full(len(series), series.start_ns)
-        forecaster.encoder.learn(
-            shown, starts, series.step_ns, ("value",), rng, training=forecaster.training, go_on=True
-        )
-        forecaster._until = until
-        return
     forecaster.fit(series, until - first, taught.horizons, rng)
 
 

@@ -194,13 +194,13 @@ def _decoder(held: Examination, run: Run, bench: Bench, rng: np.random.Generator
     )
     training = replace(TRAINING, epochs=plan["epochs"], least_steps=1)
 
-    def taught(encoder: FlowgenEncoder, source: Pool, *, go_on: bool) -> FlowgenEncoder:
+    def taught(encoder: FlowgenEncoder, source: Pool, draws: np.random.Generator, *, go_on: bool) -> FlowgenEncoder:
         encoder.learn(
             source.values,
             source.starts_ns,
             source.steps_ns,
             FEATURES,
-            rng,
+            draws,
             scales=np.ones(source.values.shape[:2]),
             bins=held.bins,
             windows=plan["windows"],
@@ -211,14 +211,15 @@ def _decoder(held: Examination, run: Run, bench: Bench, rng: np.random.Generator
         return encoder
 
     if not plan.get("elsewhere"):
-        return taught(FlowgenEncoder(settings), held.shown(), go_on=False)
+        return taught(FlowgenEncoder(settings), held.shown(), rng, go_on=False)
     assert held.pool is not None  # no run without others
     pool = held.pool.part(plan.get("share", 1.0), bench.rng_for("share", run.data, seed=run.seed))
     learnt = {name: value for name, value in plan.items() if name != "here"}
     words = {"data": run.data, "hosts": True, "seed": run.seed, **learnt}
-    made: Made = bench.kept(words, lambda: taught(FlowgenEncoder(settings), pool, go_on=False).state())
+    draws = bench.rng_for("elsewhere", run.data, seed=run.seed)
+    made: Made = bench.kept(words, lambda: taught(FlowgenEncoder(settings), pool, draws, go_on=False).state())
     encoder = FlowgenEncoder.from_state(*made)
-    return taught(encoder, held.shown(), go_on=True) if plan.get("here") else encoder
+    return taught(encoder, held.shown(), rng, go_on=True) if plan.get("here") else encoder
 
 
 def _decoded(held: Examination, encoder: FlowgenEncoder) -> dict[str, Any]:

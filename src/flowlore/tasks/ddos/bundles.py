@@ -20,7 +20,7 @@ from .attacks import QUIET, Attack, codes_of
 from .detector import Lesson
 from .settings import DetectionSettings
 from .signs import Signs, Values, most_watched, signs_of
-from .thresholds import DAY_S, FEWEST_SCORES, TAIL
+from .thresholds import DAY_S, FEWEST_SCORES, TAIL, USUAL_EXCESS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,9 @@ class Tail:
         start = float(np.quantile(quiet, 1 - TAIL))
         beyond = quiet[quiet > start] - start
         return cls(
-            start=start, excess=float(beyond.mean()) if len(beyond) else 0.1, steps_a_host_day=TAIL * DAY_S / step_s
+            start=start,
+            excess=float(beyond.mean()) if len(beyond) else USUAL_EXCESS,
+            steps_a_host_day=TAIL * DAY_S / step_s,
         )
 
     def threshold(self, false_alarms_a_day: float, hosts: int) -> float:
@@ -186,7 +188,7 @@ def taught(
     kinds = tuple(sorted({one.kind for _, attacks in parts for one in attacks}))
     lessons, kept = [], []
     for found, attacks in parts:
-        signs = signs_of(found, settings, names=_watched(found, attacks))
+        signs = signs_of(found, settings, names=watched(found, attacks))
         codes = codes_of(signs, attacks, kinds)
         back = _kept_back(codes, rng)
         lessons.append(Lesson(signs=signs.of(np.flatnonzero(~back)), codes=codes[~back]))
@@ -219,7 +221,7 @@ def taught(
     )
 
 
-def _watched(found: Rates, attacks: Sequence[Attack]) -> tuple[str, ...]:
+def watched(found: Rates, attacks: Sequence[Attack]) -> tuple[str, ...]:
     """The hosts that receive most, and every victim."""
     names = found.largest()
     known = set(names)

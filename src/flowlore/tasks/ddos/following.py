@@ -39,7 +39,9 @@ class FollowedHosts:
     @property
     def memory_bytes(self) -> int:
         usual = self._usual
-        return int(usual.mean.nbytes + usual.spread.nbytes + usual.seen.nbytes + 9 * len(self._heard))
+        return int(
+            usual.mean.nbytes + usual.spread.nbytes + usual.far.nbytes + usual.seen.nbytes + 9 * len(self._heard)
+        )
 
     @property
     def judged(self) -> int:
@@ -68,6 +70,7 @@ class FollowedHosts:
         self._places = {name: row for row, name in enumerate(self._names) if name is not None}
         usual, used = self._usual, len(kept)
         usual.mean[:, :used], usual.spread[:, :used] = usual.mean[:, kept], usual.spread[:, kept]
+        usual.far[:, :used] = usual.far[:, kept]
         usual.seen[:used], self._heard[:used] = usual.seen[kept], self._heard[kept]
         self._judged[:used], self._judged[used:] = self._judged[kept], False
         return kept
@@ -81,6 +84,7 @@ class FollowedHosts:
         self._names += new
         usual = self._usual
         usual.mean[:, first:used], usual.spread[:, first:used] = usual.mean[:, [SILENT]], usual.spread[:, [SILENT]]
+        usual.far[:, first:used] = usual.far[:, [SILENT]]
         usual.seen[first:used] = usual.seen[SILENT]
         found = np.array([self._places[name] for name in entities], np.int64)
         self._heard[found] = step
@@ -89,9 +93,15 @@ class FollowedHosts:
     def take(self, counts: Values) -> tuple[npt.NDArray[np.float32], Values]:
         """One more step [features, rows]: how far each logarithm is above its mean, and scores in deviations."""
         used, whole = self.used, self._usual
-        part = Usual(mean=whole.mean[:, :used], spread=whole.spread[:, :used], seen=whole.seen[:used])
+        part = Usual(
+            mean=whole.mean[:, :used],
+            spread=whole.spread[:, :used],
+            seen=whole.seen[:used],
+            far=whole.far[:, :used],
+        )
         rises, scores = part.take(counts, self.noise, self.step_s, self.settings, judged_by=self.judged_by)
         whole.mean[:, :used], whole.spread[:, :used], whole.seen[:used] = part.mean, part.spread, part.seen
+        whole.far[:, :used] = part.far
         return rises, scores
 
     def _grow(self, rows: int) -> None:
@@ -104,6 +114,7 @@ class FollowedHosts:
             mean=np.concatenate([usual.mean, added.mean], axis=1),
             spread=np.concatenate([usual.spread, added.spread], axis=1),
             seen=np.concatenate([usual.seen, added.seen]),
+            far=np.concatenate([usual.far, added.far], axis=1),
         )
         self._heard = np.concatenate([self._heard, np.zeros(more, np.int64)])
         self._judged = np.concatenate([self._judged, np.zeros(more, np.bool_)])

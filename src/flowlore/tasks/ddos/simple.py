@@ -6,7 +6,7 @@ import numpy as np
 
 from .detector import Detector
 from .signs import SIGNS, Signs, Values
-from .thresholds import LEAST_VARIANCE
+from .thresholds import CLIPPED, LEAST_VARIANCE
 
 PERCENTILE = 99
 LEAST_PACKETS_PER_S = 10.0  # below it a percentile is that of noise
@@ -64,7 +64,7 @@ class Entropy(Detector):
             away = np.where(known, now - mean, 0.0) / np.sqrt(np.maximum(spread, LEAST_VARIANCE))
             out[known, step] = np.abs(away)[known]
             pace = np.maximum(weight, 1 / (seen + 1))
-            moved = np.clip(away, -3, 3) * np.sqrt(np.maximum(spread, LEAST_VARIANCE))
+            moved = np.clip(away, -CLIPPED, CLIPPED) * np.sqrt(np.maximum(spread, LEAST_VARIANCE))
             mean = np.where(known, mean + pace * moved, mean)
             spread = np.where(known, spread + pace * (moved**2 - spread), spread)
             seen = seen + known

@@ -15,7 +15,7 @@ from ...features.rates.rates import Rates
 from ..extra import require_learning
 from . import DETECTORS
 from .attacks import QUIET, UNTOLD, Attack, codes_of
-from .bundles import FloodDetector, taught
+from .bundles import FloodDetector, taught, watched
 from .detector import Lesson
 from .examination import examined
 from .settings import DetectionSettings
@@ -43,7 +43,8 @@ def taught_and_examined(
     training: TrainingSettings | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[FloodDetector, dict[str, Any]]:
-    """Attacks that begin in the last `test_share` of the time teach nothing: they ask."""
+    """Attacks that begin in the last `test_share` of the time teach nothing: they ask. One that goes on into it does
+    neither there."""
     require_learning()
     if not len(rates):
         raise InputError("detect: there is no traffic of any host", hint="`flowlore inspect` shows what is in it")
@@ -61,7 +62,7 @@ def taught_and_examined(
             hint="another `--test-share`, more attacks, or times and victims as the rates have them",
         )
     detector = taught(
-        [(_until(rates, split_ns), before)],
+        [(_until(rates, split_ns), [one for one in met if one.begin_ns < split_ns])],
         rng=rng,
         encoder=encoder,
         settings=settings,
@@ -69,7 +70,7 @@ def taught_and_examined(
         training=training,
         progress=progress,
     )
-    signs = signs_of(rates, settings)
+    signs = signs_of(rates, settings, names=watched(rates, met))
     kinds = detector.detector.kinds
     codes = codes_of(signs, met, kinds)
     unknown = codes_of(signs, met, sorted({one.kind for one in met}))

@@ -17,33 +17,48 @@ KEPT = 8  # the last of so many parts of the time that teaches says when to stop
 
 
 class FlowgenForecaster(Forecaster):
-    """A causal decoder that weighs simple forecasts. One that is given was trained before, and is not trained again."""
+    """A causal decoder that weighs simple forecasts. One that is given was trained before, and is trained on only
+    where it `goes_on`."""
 
-    def __init__(self, encoder: Any = None, settings: Any = None, training: Any = None) -> None:
+    def __init__(
+        self, encoder: Any = None, settings: Any = None, training: Any = None, *, goes_on: bool = False
+    ) -> None:
         super().__init__()
-        self.encoder, self.settings, self.training = encoder, settings, training
+        self.encoder, self.settings, self.training, self.goes_on = encoder, settings, training, goes_on
+        self.until = 0  # steps that say how large a series is
         self.report: Any = None
 
     def fit(self, series: Series, until: int, horizons: Sequence[int], rng: np.random.Generator) -> None:
-        from ...models.flowgen.encoder import TRAINING, FlowgenEncoder
+        from ...models.flowgen.encoder import TRAINING, FlowgenEncoder, HeldOut
         from ...models.flowgen.identities import entity_numbers
+        from ...models.flowgen.representation import scales_of
         from ...models.flowgen.settings import FlowgenSettings
 
-        self.horizons, self._until = tuple(horizons), until
-        if self.encoder is not None:
+        self.horizons, self.until = tuple(horizons), until
+        if self.encoder is not None and not self.goes_on:
             return
-        settings = self.settings or FlowgenSettings(farthest=max(horizons))
-        self.encoder = FlowgenEncoder(settings)
-        values = series.values[:, None, :until]
-        kept = _later_windows(values, series, settings.context)
+        self.encoder = self.encoder or FlowgenEncoder(self.settings or FlowgenSettings(farthest=max(horizons)))
+        values, starts_ns = series.values[:, None, :until], np.full(len(series), series.start_ns)
+        learnt, entities, held_out = until, entity_numbers(series.names), None
+        if until // KEPT >= FEWEST_STEPS:
+            learnt = until - until // KEPT
+            held_out = HeldOut(
+                values=values,
+                starts_ns=starts_ns,
+                steps_ns=series.step_ns,
+                scales=scales_of(values[:, :, :learnt]),
+                entities=entities,
+                since=learnt,
+            )
         self.report = self.encoder.learn(
-            values if kept is None else values[:, :, : until - until // KEPT],
-            np.full(len(series), series.start_ns),
+            values[:, :, :learnt],
+            starts_ns,
             series.step_ns,
             (series.feature,),
             rng,
-            entities=entity_numbers(series.names),
-            validation=kept,
+            entities=entities,
+            go_on=self.goes_on,
+            validation=held_out,
             training=self.training or TRAINING,
         )
 
@@ -60,7 +75,7 @@ class FlowgenForecaster(Forecaster):
                 hint="a shorter `--horizon`, a coarser `--step`, or a model trained with a larger `farthest`",
             )
         feature = encoder.features.index(series.feature) if series.feature in encoder.features else 0
-        until = min(self._until, int(origins.min()))
+        until = min(self.until, int(origins.min()))
         values = np.full((len(series), len(encoder.features), series.steps), np.nan)
         values[:, feature] = series.values
         scales = scales_of(values[:, :, :until])
@@ -68,20 +83,6 @@ class FlowgenForecaster(Forecaster):
         inputs = encoder.inputs(values, starts, series.step_ns, scales, entities=entities)
         said = encoder.quantiles(inputs, np.maximum(origins - 1, 0))[:, feature]
         return _between(said, encoder.horizons, self.horizons) * scales[:, feature, None, None, None]
-
-
-def _later_windows(
-    values: npt.NDArray[np.float64], series: Series, context: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]] | None:
-    """The last part in windows [series of all windows, 1, steps], and when each begins; None where it is too short."""
-    until = values.shape[2]
-    first, length = until - until // KEPT, min(context, until // KEPT)
-    if length < FEWEST_STEPS:
-        return None
-    begins = range(first, until - length + 1, length)
-    windows = np.concatenate([values[:, :, begin : begin + length] for begin in begins])
-    starts = np.repeat([series.start_ns + begin * series.step_ns for begin in begins], len(values))
-    return windows, starts
 
 
 def _between(said: npt.NDArray[np.float32], known: Sequence[int], wanted: Sequence[int]) -> Values:
