@@ -57,6 +57,10 @@ def forecast(
     value: rates.Value = None,
     counters: rates.Counters = False,
     absent_is_zero: rates.AbsentIsZero = False,
+    every_step: Annotated[
+        bool,
+        typer.Option("--every-step", help="Tell every step up to the horizon; else some, close at first, then apart."),
+    ] = False,
     seed: learning.Seed = 0,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
@@ -91,7 +95,9 @@ def forecast(
         _backtest(series, steps, steps_of(backtest, series.step_ns), method, bundle, rng, as_json=json)
         return
     forecaster = _forecaster(bundle, feature) if bundle else _known(method or ["linear"])[0]
-    found = outlook(series, steps, method=forecaster, rng=rng, capacities=_capacities(capacity or []))
+    found = outlook(
+        series, steps, method=forecaster, rng=rng, capacities=_capacities(capacity or []), every_step=every_step
+    )
     table = found.table()
     if output is not None:
         _write(table, output, overwrite)
@@ -103,6 +109,9 @@ def forecast(
         return
     _print_notes(series.notes)
     _print(table.to_pylist())
+    if len(found.horizons) < steps:
+        told = ", ".join(map(str, found.horizons))
+        print(f"told are steps {told} ahead; `--every-step` tells all {steps:,}")
     for path in (output, html):
         if path is not None:
             print(f"→ {path}")
@@ -139,13 +148,13 @@ def _backtest(
     series: Any, steps: int, examined: int, methods: list[str] | None, bundle: str | None, rng: Any, *, as_json: bool
 ) -> None:
     from ..tasks.forecast.backtest import backtest
-    from ..tasks.forecast.outlook import GRID
+    from ..tasks.forecast.outlook import horizons_until
     from .text import print_json, print_table
 
     chosen: list[Any] = list(_known(methods or ["persistence", "seasonal-naive", "ewma", "linear"]))
     if bundle:
         chosen.append(_forecaster(bundle, series.feature))
-    horizons = tuple(dict.fromkeys([*(one for one in GRID if one < steps), steps]))
+    horizons = horizons_until(steps)
     found = backtest(series, series.steps - examined, horizons, methods=chosen, rng=rng)
     if as_json:
         said = {"horizons": list(horizons), "examined_steps": examined, "notes": dict(series.notes)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,6 +36,7 @@ AbsentIsZero = Annotated[
     bool, typer.Option("--absent-is-zero", help="Of a plain table: what is not there was nothing, and no gap.")
 ]
 LATENESS_LIVE_S = 300.0
+RATES_COLUMNS = {"entity", "step", "in_packets", "out_packets"}
 
 
 def rates(
@@ -148,13 +150,29 @@ def _of_flows(request: Any, settings: PipelineConfig, by: str, step: str) -> dic
 
 
 def _plain(path: str, output: str, step: str | None, overwrite: bool, **named: Any) -> dict[str, Any]:
+    from ..errors import InputError, OutputError
     from ..features.rates.plain import plain_batch, plain_series
-    from ..features.rates.settings import step_ns
+    from ..features.rates.rates import Rates, is_rates_table
+    from ..features.rates.settings import step_ns, step_words
     from ..flows.tablefile import TableFile
     from ..sources.plainseries import read_plain_table
 
+    table = read_plain_table(path)
+    if is_rates_table(table):
+        made = Rates.from_table(table)
+        raise InputError(
+            f"rates: `{path}` holds rates by {made.by} already, in steps of {step_words(made.step_ns)}",
+            hint="`detect` and `forecast` take it as it is; other steps and entities are made of the traffic",
+        )
+    if set(table.column_names) >= RATES_COLUMNS and not any(named.values()):
+        raise InputError(
+            f"rates: `{path}` looks like rates written as text, which keeps neither their step nor their kind",
+            hint="`-o rates.parquet` keeps both; `--entity entity --time step --value in_bytes` takes one column",
+        )
+    if Path(output).exists() and Path(output).samefile(path):
+        raise OutputError(f"output: `{output}` is what is read", hint="choose another name for `-o`")
     named["entity"] = tuple(named["entity"] or ())
-    series = plain_series(read_plain_table(path), **named)
+    series = plain_series(table, **named)
     if step is not None:
         series = series.coarser(step_ns(step))
     batch = plain_batch(series)
@@ -182,8 +200,9 @@ def _print_report(report: dict[str, Any]) -> None:
     from ..features.rates.settings import step_words
     from .text import printable
 
-    for name, count in report["notes"].items():
-        print(f"  note: {count:,} {printable(name)}")
+    for title, counts in (("skipped", report.get("skipped", {})), ("note", report["notes"])):
+        for name, count in counts.items():
+            print(f"  {title}: {count:,} {printable(name)}")
     for name, flags in list(report.get("flags", {}).items())[:10]:
         print(f"  {printable(name)}: {', '.join(flags)}")
     if len(report.get("flags", {})) > 10:

@@ -198,14 +198,14 @@ _FIELDS: dict[str, type] = {
 def _write_files(bundle: Bundle, folder: Path, name: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from .. import __version__
 
     weights = {
         f"{part}.{key}": np.ascontiguousarray(one) for part, held in bundle.arrays.items() for key, one in held.items()
     }
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` would keep it from everybody but its maker
     places = list(range(len(bundle.labels)))
     vocabulary = pa.table(
         {

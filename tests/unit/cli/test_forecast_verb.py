@@ -31,12 +31,15 @@ def test_a_forecast_as_table_page_and_json(loads: str, tmp_path: Path, capsys: p
     words = ["forecast", loads, "--horizon", "1d", "--capacity", "b>a=100", "-o", str(out), "--html", str(page)]
     assert run(words) == 0
     printed = capsys.readouterr().out
+    assert "told are steps 1, 2, 3, 6, 9, 12, 24 ahead" in printed
     assert "over capacity" in printed and "capacity-missing" in printed and "2026-05-11 00:00:00" in printed
     assert len(out.read_text().splitlines()) == 1 + 2 * 7
     html = page.read_text()
     assert html.count("<svg") == 2 and html.count("<polygon") == 6 and "<script" not in html and "b&gt;a" in html
     assert run(["forecast", loads, "--horizon", "6", "--top", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert run(["forecast", loads, "--horizon", "6", "--top", "1", "--every-step", "--json"]) == 0
+    assert [row["horizon"] for row in json.loads(capsys.readouterr().out)["rows"]] == [1, 2, 3, 4, 5, 6]
     assert found["horizons"] == [1, 2, 3, 6] and {row["entity"] for row in found["rows"]} == {"b>a"}
     assert all(row["low"] <= row["median"] <= row["high"] for row in found["rows"])
 
@@ -76,6 +79,7 @@ def test_a_decoder_is_trained_on_traffic_and_forecasts_it(tmp_path: Path, capsys
         (["--method", "lineal"], "did you mean `linear`"),
         (["--capacity", "a>b=fast"], "`fast` is no number"),
         (["--capacity", "nobody=3"], "is no series"),
+        (["--capacity", "nan"], "a capacity of nan is none"),
         (["--bundle", "no-such"], "there is no folder and no bundle"),
         (["--time", "when"], "the table has no column `when`"),
     ],

@@ -37,6 +37,32 @@ def test_rates_as_text_go_to_standard_output(tmp_path: Path, capsysbinary: pytes
     assert b"gap: no flow from" in printed.err and b"2 rows by application" in printed.err
 
 
+def test_rates_are_not_made_of_rates(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    flowlore.Flows(batch_of([Flow(), Flow(start=30 * MINUTE)])).write(tmp_path / "flows.parquet")
+    for name, told in (
+        ("rates.parquet", "holds rates by host already, in steps of 1m"),
+        ("rates.csv", "looks like rates"),
+    ):
+        made = str(tmp_path / name)
+        assert run(["rates", str(tmp_path / "flows.parquet"), "-o", made]) == 0
+        before = Path(made).read_bytes()
+        assert run(["rates", made, "-o", made, "--overwrite"]) == 2
+        assert told in capsys.readouterr().err
+        assert Path(made).read_bytes() == before
+    loads = tmp_path / "loads.csv"
+    loads.write_text("time,a\n2026-01-01T00:00:00,1\n2026-01-01T00:05:00,2\n2026-01-01T00:10:00,3\n")
+    assert run(["rates", str(loads), "-o", str(loads), "--overwrite"]) == 2
+    assert "is what is read" in capsys.readouterr().err
+
+
+def test_what_could_not_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    whole = DEMO_CAPTURE.read_bytes()
+    cut = tmp_path / f"cut{DEMO_CAPTURE.suffix}"
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert run(["rates", str(cut), "-o", str(tmp_path / "rates.parquet")]) == 0
+    assert "skipped: 1 cut-off-file" in capsys.readouterr().out
+
+
 def test_a_matrix_is_brought_into_the_same_form(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     lines = "\n".join(f"2026-05-01 12:{minute:02d}:00,{minute},{4_294_967_290 + minute}" for minute in range(5))
     (tmp_path / "loads.csv").write_text(f"time,index,port1\n{lines}\n")

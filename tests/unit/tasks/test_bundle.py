@@ -33,6 +33,7 @@ def test_a_bundle_comes_back(tmp_path: Path) -> None:
     assert again.metrics == {"macro_f1": 0.5, "nothing": None}
     assert sorted(file.name for file in path.iterdir()) == sorted([MANIFEST, WEIGHTS, VOCABULARY, CARD])
     assert list(tmp_path.iterdir()) == [path]
+    assert len({(path / name).stat().st_mode for name in (MANIFEST, WEIGHTS, VOCABULARY, CARD)}) == 1
     assert "It names 2 classes: `dns`, `tls`." in (path / CARD).read_text()
 
 

@@ -36,7 +36,7 @@ STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
 TREE_COPIES = 4
 SEARCHED = "searched"
 FINALS_ONLY = ("iot-sentinel", "laboratory-attacks")
-CANDIDATES = 9  # of the search
+CANDIDATES = 9  # of the search, which costs as much as ten runs
 STEP_S = 0.013  # CPU seconds of a step of 128 flows
 ASK_S, NEAREST_S, TREE_S, BOOST_S = 0.00015, 0.0003, 0.001, 0.017  # of a flow: asking, and teaching or boosting trees
 ALSO_ASKED = 3000  # flows: validation, and those that are measured
@@ -50,7 +50,7 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
         for arm, settings in screened(scale):
             for seed in range(min(scale.seeds, scale.seeds_of_variants)):
                 yield network_run(facts, scale, SCREENED, arm, settings, seed, shots=scale.shots[0])
-        for seed in range(min(scale.seeds, scale.seeds_of_variants)):
+        for seed in range(min(scale.seeds, scale.seeds_of_variants) if scale.name == "full" else 1):
             yield network_run(facts, scale, SCREENED, SEARCHED, AugmentSettings(), seed, shots=scale.shots[0])
         for arm, values in (("float32", {"bf16": False}), ("bf16", {"bf16": True}), ("plain loop", {"plain": True})):
             yield Run(question=SPEED, data=facts.name, arm=arm, seed=0, values=values, shares="speed", cpu_s=8.0)

@@ -73,22 +73,21 @@ def outlook(
     method: str | Forecaster = "linear",
     rng: np.random.Generator,
     capacities: Mapping[str, float] | None = None,
+    every_step: bool = False,
 ) -> Outlook:
-    """Learn from all of the series and forecast up to `steps` ahead. What makes a forecast doubtful is flagged."""
+    """Learn from all of the series and forecast up to `steps` ahead, at each of them or at those of `GRID`.
+
+    What makes a forecast doubtful is flagged.
+    """
     if steps < 1:
         raise SettingError("forecast: a horizon is at least one step", hint="for example `--horizon 1h`")
+    capacities = dict(capacities or {})
+    _check_capacities(capacities, series)
     check_history(series, series.steps, steps)
-    horizons = tuple(dict.fromkeys([*(one for one in GRID if one < steps), steps]))
+    horizons = tuple(range(1, steps + 1)) if every_step else horizons_until(steps)
     forecaster: Forecaster = FORECASTERS.load(method)() if isinstance(method, str) else method
     forecaster.fit(series, series.steps, horizons, rng)
     quantiles = forecaster.forecast(series, np.array([series.steps]))[:, 0]
-    capacities = dict(capacities or {})
-    unknown = [name for name in capacities if name and name not in series.names]
-    if unknown:
-        raise TaskError(
-            f"forecast: a capacity is given for `{unknown[0]}`, which is no series",
-            hint=f"series are called like `{series.names[0]}`",
-        )
     return Outlook(
         series=series,
         horizons=horizons,
@@ -97,6 +96,24 @@ def outlook(
         capacities=capacities,
         flags=_flags(series, capacities),
     )
+
+
+def horizons_until(steps: int) -> tuple[int, ...]:
+    """The steps ahead that are told where not every one is: close at first, then further apart, and the last one."""
+    return tuple(dict.fromkeys([*(one for one in GRID if one < steps), steps]))
+
+
+def _check_capacities(capacities: Mapping[str, float], series: Series) -> None:
+    unknown = [name for name in capacities if name and name not in series.names]
+    if unknown:
+        raise TaskError(
+            f"forecast: a capacity is given for `{unknown[0]}`, which is no series",
+            hint=f"series are called like `{series.names[0]}`",
+        )
+    for name, capacity in capacities.items():
+        if not 0 < capacity < np.inf:
+            of = f" of `{name}`" if name else ""
+            raise SettingError(f"forecast: a capacity{of} of {capacity:g} is none", hint="a number above 0")
 
 
 def _flags(series: Series, capacities: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
