@@ -85,7 +85,7 @@ def detect(
             )
         if bundle is None and not request.is_live:
             bundle, request = _first_bundle(request)
-        wanted = Wanted(bundle=bundle, quiet=quiet or (), by=by, step=step, false_alarms=false_alarms)
+        wanted = Wanted(bundle=bundle, quiet=quiet or (), by=by, step=step, where=where, false_alarms=false_alarms)
         watch_floods(request, settings, wanted, json=json)
         return
     check(request)
@@ -106,7 +106,7 @@ def detect(
             hint="`--learn 0.5`, or `--bundle` with one that `flowlore fit --task ddos` made",
         )
     else:
-        read = read_rates(inputs, settings, by=by, step=step, default_step="10s", where=where)
+        read = read_rates(inputs, settings, by=by, step=step, default_step="10s", where=where, cut=True)
         found = find(read, chosen, learn=learn)
     if json:
         print_json(

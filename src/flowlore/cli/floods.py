@@ -148,4 +148,4 @@ def asked(
 def _rates(inputs: Sequence[str], settings: PipelineConfig, step: str | None, where: str | None) -> Rates:
     from .seriesinputs import read_rates
 
-    return read_rates(inputs, settings, by="host", step=step, default_step=STEP, where=where)
+    return read_rates(inputs, settings, by="host", step=step, default_step=STEP, where=where, cut=True).named()

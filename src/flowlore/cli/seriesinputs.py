@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..features.rates.series import Series
 
 MOST_ENTITIES = 200
+LONGEST_WINDOW_S = 86_400.0
 FEATURES = tuple(
     f"{side}_{name}"
     for name in ("bytes", "packets", "active_flows", "peers", "ports", "syn_packets")
@@ -64,8 +65,9 @@ def read_rates(
     step: str | None,
     default_step: str,
     where: str | None = None,
+    cut: bool = False,
 ) -> Rates:
-    """Rates that were written, or made of any traffic."""
+    """Rates that were written, or made of any traffic; with `cut` flows of packets are cut at the steps."""
     from ..features.rates.rates import Rates, is_rates_table
     from ..sources.plainseries import is_plain_series, read_plain_table
 
@@ -77,7 +79,20 @@ def read_rates(
                 hint="`flowlore rates TRAFFIC -o rates.parquet` makes them",
             )
         return _of_step(Rates.from_table(table), inputs[0], step)
-    return _rates(inputs, settings, by, step or default_step, where)
+    step = step or default_step
+    return _rates(inputs, cut_at_steps(settings, step) if cut else settings, by, step, where)
+
+
+def cut_at_steps(settings: PipelineConfig, step: str) -> PipelineConfig:
+    """The meter cuts flows at each step, so that none is spread evenly over several; a window that was set stays."""
+    from dataclasses import replace
+
+    from ..features.rates.settings import NS_PER_S, step_ns
+
+    if settings.meter.window_s:
+        return settings
+    window_s = min(step_ns(step) / NS_PER_S, LONGEST_WINDOW_S)
+    return replace(settings, meter=replace(settings.meter, window_s=window_s))
 
 
 def steps_of(words: str, step_ns: int) -> int:

@@ -26,6 +26,7 @@ class Wanted:
     quiet: Sequence[str]
     by: str
     step: str | None
+    where: str | None
     false_alarms: float | None
 
 
@@ -35,17 +36,15 @@ def watch_floods(request: Request, settings: PipelineConfig, wanted: Wanted, *, 
     from ..features.rates.entities import check_kind
     from ..features.rates.settings import step_words
     from .metering import check, scanning
+    from .seriesinputs import cut_at_steps
 
     check_kind(wanted.by)
     check(request)
     book = _book(settings, wanted)
-    step_s = book.watch.step_s
-    settings = replace(
-        settings,
-        meter=settings.meter if settings.meter.window_s else replace(settings.meter, window_s=step_s),
-        rates=replace(settings.rates, lateness_s=_lateness_s(request, settings, step_s)),
-    )
-    builder = RateBuilder(wanted.by, step_words(book.watch.step_ns), settings.rates)
+    step = step_words(book.watch.step_ns)
+    settings = cut_at_steps(settings, step)
+    lateness_s = _lateness_s(request, settings, book.watch.step_s)
+    builder = RateBuilder(wanted.by, step, replace(settings.rates, lateness_s=lateness_s))
     with scanning(request, settings) as scan:
         for batch in scan:
             for closed in builder.add(batch):
@@ -102,18 +101,20 @@ def _book(settings: PipelineConfig, wanted: Wanted) -> AlarmBook:
     chosen = settings.detection
     if wanted.false_alarms is not None:
         chosen = replace(chosen, false_alarms_a_day=wanted.false_alarms)
-    quiet = read_rates(wanted.quiet, settings, by=wanted.by, step=wanted.step, default_step=STEP)
+    quiet = read_rates(
+        wanted.quiet, settings, by=wanted.by, step=wanted.step, default_step=STEP, where=wanted.where, cut=True
+    )
     if quiet.by != wanted.by:
         raise SettingError(f"detect: the quiet record is by {quiet.by}, not by {wanted.by}", hint=f"`--by {quiet.by}`")
-    threshold_watch, threshold = ThresholdWatch.after(quiet, chosen)
+    threshold_watch, threshold = ThresholdWatch.after(quiet, chosen, gap_after_s=settings.rates.gap_after_s)
     return AlarmBook(threshold_watch, lambda hosts: threshold)
 
 
 def _lateness_s(request: Request, settings: PipelineConfig, step_s: float) -> float:
-    """How long flows may come after a step: those of packets are cut at the end of each, those of exporters are not."""
+    """How long flows may come after a step: those of packets are cut at windows, those of exporters are not."""
     if settings.rates.lateness_s is not None:
         return settings.rates.lateness_s
-    return step_s if request.interface is not None else LATENESS_S
+    return max(step_s if request.interface is not None else LATENESS_S, settings.meter.window_s)
 
 
 def _tell(events: Any, json: bool) -> None:

@@ -15,6 +15,7 @@ import pytest
 import flowlore
 from floodsmade import attacked, flood, usual
 from flowlore.cli import run
+from flowlore.tasks.ddos.detector import CONTEXT
 from ratesmade import Flow, batch_of, host
 
 FIRST_S = 1_700_000_000
@@ -95,6 +96,18 @@ def test_files_as_a_stream_have_the_events_of_the_whole(
     capsys.readouterr()
     assert run(["detect", str(path), "--quiet", str(tmp_path / "rates.parquet"), "--json"]) == 0
     assert "10.0.0.5" in capsys.readouterr().out
+
+
+def test_a_gap_is_as_long_as_it_was_set(
+    quiet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    skipped: list[int] = []
+    monkeypatch.setattr("flowlore.tasks.ddos.watch.ThresholdWatch._skip", lambda watch, steps: skipped.append(steps))
+    silent = [one for one in usual(np.random.default_rng(5), 20) if not 50 <= one.start // 1_000_000_000 < 110]
+    flowlore.Flows(batch_of(silent)).write(tmp_path / "flows.parquet")
+    words = ["detect", str(tmp_path / "flows.parquet"), "--quiet", str(quiet)]
+    assert run(words) == 0 and skipped == [CONTEXT]
+    assert run([*words, "--set", "rates.gap_after_s=60"]) == 0 and skipped == [CONTEXT, CONTEXT, 6]
 
 
 @pytest.mark.parametrize(

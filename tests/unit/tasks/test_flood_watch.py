@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from floodsmade import STEP, attacked, flood, rates_of, usual
 from flowlore.errors import InputError, TaskError
+from flowlore.features.rates.entities import OTHERS
 from flowlore.features.rates.rates import Rates
 from flowlore.tasks.ddos.alarms import Alarm, detect
 from flowlore.tasks.ddos.alerts import AlarmBook, Event
@@ -91,6 +94,19 @@ def test_of_a_step_with_too_many_hosts_the_busiest_are_followed(town: Rates) -> 
     found, book = events_of(town, 8.0, most_hosts=8)
     assert book.watch.notes["hosts-not-followed"] > 0
     assert {one.alarm.host for one in found} & {host(1), host(2), host(3), host(4)}
+
+
+def test_hosts_that_were_put_together_are_no_host(town: Rates) -> None:
+    entity = town.table["entity"]
+    together = pc.if_else(pc.is_in(entity, pa.array([host(1), host(3)])), OTHERS, entity)
+    full = replace(town, table=town.table.set_column(town.table.column_names.index("entity"), "entity", together))
+    found, book = events_of(full, 8.0)
+    rest, _ = events_of(full.named(), 8.0)
+    assert found == rest and {one.alarm.host for one in found} >= {host(2), host(4)} and book.steps == full.steps
+    often = replace(SETTINGS, false_alarms_a_day=500.0)
+    assert OTHERS not in {one.host for one in detect(full, often, learn=0.1).alarms}
+    assert detect(full, often, learn=0.1) == detect(full.named(), often, learn=0.1)
+    assert ThresholdWatch.after(full, often)[1] == ThresholdWatch.after(full.named(), often)[1]
 
 
 def test_steps_come_in_order(town: Rates) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ...errors import InputError
 from ...settings import settings_given
 from .builder import RateBuilder, rate_batches
 from .columns import rates_schema
+from .entities import OTHERS
 from .series import Series, matrices_of_rates, series_of_rates
 from .settings import RateSettings, step_words
 
@@ -69,6 +70,11 @@ class Rates:
         numbers = np.nan_to_num(np.asarray(self.table[feature].to_numpy(), np.float64))
         totals = np.bincount(encoded.indices.to_numpy(), weights=numbers, minlength=len(names))
         return tuple(names[np.lexsort((names.astype(str), -totals))[:most]].tolist())
+
+    def named(self) -> Rates:
+        """Without the rows of rare entities that were put together when memory was full."""
+        is_named = pc.not_equal(self.table["entity"], OTHERS)
+        return self if pc.all(is_named).as_py() else replace(self, table=self.table.filter(is_named))
 
     def matrices(self, features: Sequence[str], names: Sequence[str]) -> tuple[int, dict[str, npt.NDArray[np.float64]]]:
         """Several columns of some entities: when the first step begins, and a matrix [names, steps] for each."""

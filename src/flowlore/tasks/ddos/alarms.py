@@ -83,6 +83,7 @@ def detect(
     answers: Answers | None = None,
 ) -> Detection:
     """Alarms after the first `learn` of the time, which is taken to be quiet. `answers` may be those of a model."""
+    rates = rates.named()
     needed = (*FEATURES, *SHARES)
     busiest, hosts = watched(rates, len(needed)), len(pc.unique(rates.table["entity"]))
     names = busiest if answers is None else answers.names
@@ -132,6 +133,7 @@ def detect(
 
 def quiet_threshold(rates: Rates, settings: DetectionSettings) -> float:
     """The score that a quiet record exceeds as often as the settings allow."""
+    rates = rates.named()
     names = watched(rates, len(FEATURES))
     _, columns = rates.matrices(FEATURES, names)
     step_s = rates.step_ns / NS_PER_S

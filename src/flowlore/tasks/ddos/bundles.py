@@ -80,6 +80,7 @@ class FloodDetector:
     def answers(self, traffic: Any) -> tuple[Rates, Signs, Answers]:
         """Rates and signs of the hosts that receive most, and what is said of each of their steps."""
         found = traffic if isinstance(traffic, Rates) else rates(traffic, "host", step_words(self.step_ns))
+        found = found.named()
         if found.by != "host" or found.step_ns != self.step_ns:
             raise BundleError(
                 f"bundle: `{self.name or 'detector'}` was taught hosts in steps of {step_words(self.step_ns)}, and "
@@ -188,7 +189,7 @@ def taught(
     kinds = tuple(sorted({one.kind for _, attacks in parts for one in attacks}))
     lessons, kept = [], []
     for found, attacks in parts:
-        signs = signs_of(found, settings, names=watched(found, attacks))
+        signs = signs_of(found, settings, names=watched(found.named(), attacks))
         codes = codes_of(signs, attacks, kinds)
         back = _kept_back(codes, rng)
         lessons.append(Lesson(signs=signs.of(np.flatnonzero(~back)), codes=codes[~back]))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import InputError
+from ...features.rates.entities import OTHERS
 from ...features.rates.rates import Rates
 from ...features.rates.settings import NS_PER_S
 from .alarms import BUSY, quiet_threshold
@@ -84,7 +85,8 @@ class Watch(ABC):
                     for _ in range(silent):
                         self._take(np.zeros((len(COLUMNS), self._hosts.used)))
             self._last = number
-            yield self._step(table.filter(pa.array(numbers == number)), number)
+            of_step = table.filter(pa.array(numbers == number))
+            yield self._step(of_step.filter(pc.not_equal(of_step["entity"], OTHERS)), number)
 
     def pause(self) -> None:
         """What comes next may be of any time: what is usual of hosts is kept, and nothing else."""
@@ -139,10 +141,12 @@ class ThresholdWatch(Watch):
     _scores: Values
 
     @classmethod
-    def after(cls, quiet: Rates, settings: DetectionSettings) -> tuple[ThresholdWatch, float]:
+    def after(
+        cls, quiet: Rates, settings: DetectionSettings, *, gap_after_s: float = GAP_AFTER_S
+    ) -> tuple[ThresholdWatch, float]:
         """One that knows what was usual in a quiet record, and the threshold that the record sets."""
         threshold = quiet_threshold(quiet, settings)
-        watch = cls(settings, quiet.step_ns)
+        watch = cls(settings, quiet.step_ns, gap_after_s=gap_after_s)
         for _ in watch.add(quiet.table):
             pass
         watch.pause()
