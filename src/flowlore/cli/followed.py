@@ -62,7 +62,7 @@ def print_following(report: dict[str, Any]) -> None:
         if report[name]:
             print(f"  note: {report[name]:,} {words}")
     table = [
-        [name, f"{one['asked']:,.0f}", f"{one['made']:,.0f}", f"{one['wape']:.3f}"]
+        [name, f"{one['asked']:,.0f}", f"{one['made']:,.0f}", "-" if one["wape"] is None else f"{one['wape']:.3f}"]
         for name, one in report["closeness"].items()
     ]
     print_table(["rates of hosts and steps", "asked", "made", "WAPE"], table, numbers=(1, 2, 3))

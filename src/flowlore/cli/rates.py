@@ -139,7 +139,7 @@ def _of_flows(request: Any, settings: PipelineConfig, by: str, step: str) -> dic
         "step_ns": builder.step_ns,
         "flows": builder.flows,
         "rows": file.rows,
-        "steps": len(builder.observed_steps),
+        "steps": builder.steps,
         "gaps": _spans(builder.gaps()),
         "notes": builder.notes,
         "skipped": dict(scan.account.skipped),

@@ -214,6 +214,20 @@ def test_a_clock_that_jumps_is_believed_when_it_stays() -> None:
     assert stays.notes == {"clock-steps": 1, "flows-ahead": 99}
 
 
+def test_what_a_live_builder_holds_does_not_grow_with_time() -> None:
+    builder = RateBuilder("host", "1m", RateSettings(lateness_s=0.0))
+    held = []
+    for first in (0, 200):
+        for minute in range(first, first + 200):
+            builder.add(batch_of([Flow(start=minute * MINUTE)]))
+        held.append({name: len(one) for name, one in vars(builder).items() if isinstance(one, list | dict)})
+    assert held[0] == held[1] and builder.gaps() == []
+    builder.add(batch_of([Flow(start=410 * MINUTE), Flow(start=413 * MINUTE)]))
+    builder.finish()
+    assert builder.steps == 402
+    assert builder.gaps() == [(DAWN + 400 * MINUTE, DAWN + 410 * MINUTE)]
+
+
 def test_a_gap_is_told_from_zeros() -> None:
     flows = [Flow(start=0), Flow(start=2 * MINUTE), Flow(start=20 * MINUTE), Flow(start=20 * MINUTE, src=host(77))]
     made = rates([batch_of(flows)])

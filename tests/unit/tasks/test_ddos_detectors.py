@@ -304,6 +304,10 @@ def test_attacks_are_read_from_tables_and_from_laboratory_runs(tmp_path: Path) -
     assert found[2].begin_ns - found[0].begin_ns == 600 * S and found[2].end_ns - found[2].begin_ns == 120 * S
     (tmp_path / "a.csv").write_text("victim,from,to,kind\nAS 786,1700006400000000000,1700006410000000000,x\n")
     assert read_attacks(tmp_path / "a.csv")[0].victim == "AS 786"
+    row = json.loads(ATTACK) | {"victims": "10.0.0.1", "from": "2023-11-15T02:10:00.000001+02:00"}
+    (tmp_path / "b.jsonl").write_text(json.dumps(row))
+    (one,) = read_attacks(tmp_path / "b.jsonl")
+    assert one.victim == "10.0.0.1" and one.begin_ns == found[2].begin_ns + 1_000
 
 
 @pytest.mark.parametrize(
@@ -313,6 +317,10 @@ def test_attacks_are_read_from_tables_and_from_laboratory_runs(tmp_path: Path) -
         ("a.csv", "victim,from,to,kind\n", "names no attack"),
         ("a.csv", "victim,from,to,kind\n10.0.0.1,noon,1700006410000000000,x\n", "`noon` at .*a.csv:2 is no time"),
         ("a.csv", "victim,from,to,kind\n,1,2,x\n", "has no victim"),
+        ("a.csv", "victim,from,to,kind\na,1700006400,1700006410,x\n", "`1700006400` at .* is no time between 1980 and"),
+        ("a.jsonl", ATTACK.replace("2023-11-15T00:10:00Z", "9999-01-01"), "is no time between 1980 and 2262"),
+        ("a.jsonl", ATTACK.replace("}", ', "times_usual": "high"}'), "`times_usual` of the attack .* is no number"),
+        ("a.jsonl", ATTACK.replace('"10.0.0.3"', "7"), "has no victim"),
         ("a.jsonl", "{", "line 1 of .* is no JSON"),
         ("a.jsonl", "[1]", "no JSON object"),
         ("a.jsonl", ATTACK.replace("00:12", "00:09"), "ends before it begins"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_hosts_that_were_silent_longest_are_forgotten(town: Rates) -> None:
 
 def test_of_a_step_with_too_many_hosts_the_busiest_are_followed(town: Rates) -> None:
     found, book = events_of(town, 8.0, most_hosts=8)
-    assert book.watch.notes["hosts-not-followed"] > 0
+    assert book.watch.notes["rows-not-followed"] > 0
     assert {one.alarm.host for one in found} & {host(1), host(2), host(3), host(4)}
 
 
@@ -107,6 +108,22 @@ def test_hosts_that_were_put_together_are_no_host(town: Rates) -> None:
     assert OTHERS not in {one.host for one in detect(full, often, learn=0.1).alarms}
     assert detect(full, often, learn=0.1) == detect(full.named(), often, learn=0.1)
     assert ThresholdWatch.after(full, often)[1] == ThresholdWatch.after(full.named(), often)[1]
+
+
+def test_what_is_most_likely_is_that_of_the_highest_score_before_it_is_rounded() -> None:
+    book = AlarmBook(ThresholdWatch(SETTINGS, STEP), lambda hosts: 1.0)
+    scores = iter([9.001, 9.004, 9.002])
+
+    def said(rates: pa.Table) -> Iterator[pa.Table]:
+        score = next(scores)
+        told = {"entity": [host(1)], "score": [score], "probability": [score - 8.5], "kind": [f"kind {score}"]}
+        yield pa.table(told)
+
+    book.watch.add = said  # type: ignore[method-assign]  # a watch of which only the words matter
+    rates = rates_of([Flow(start=step * STEP, dst=host(1), packets=(5_000, 0)) for step in range(3)]).table
+    events = [*book.add(rates.filter(pc.equal(rates["entity"], host(1)))), *book.finish()]
+    alarm = events[-1].alarm
+    assert (alarm.score, alarm.probability, alarm.learnt_kind) == (9.0, 0.504, "kind 9.004")
 
 
 def test_steps_come_in_order(town: Rates) -> None:

@@ -12,14 +12,16 @@ from flowlore.errors import InputError, TaskError
 from flowlore.features.augment.packets import PacketSeries
 from flowlore.features.rates.rates import Rates
 from flowlore.flows.table import Flows
-from flowlore.tasks.following.asked import asked_by
-from flowlore.tasks.following.ends import NOBODY, rows_for
-from flowlore.tasks.following.follow import follow
+from flowlore.tasks.following.asked import MADE_METADATA, asked_by, made_metadata
+from flowlore.tasks.following.ends import NOBODY, Rows, rows_for
+from flowlore.tasks.following.follow import closeness, follow
 from flowlore.tasks.following.lengthening import TCP_HEADER, Beyond, gone_on
+from flowlore.tasks.following.placing import sides
 from flowlore.tasks.generation import Imitator, Kind
 from ratesmade import DAWN, Flow, S, batch_of
 
 STEP = 10 * S
+MADE = made_metadata("host", STEP)
 
 
 class Urn:
@@ -91,6 +93,10 @@ def test_rates_of_the_made_table_are_those_that_were_asked(urn: Imitator, town: 
             found = wape(again, town, f"{side}_{name}")
             assert found <= limit, (side, name)
             assert made.report["closeness"][f"{side}_{name}"]["wape"] == pytest.approx(found, abs=1e-6)
+    assert made.report["flows"] == len(set(made.table["flow_id"].to_pylist()))
+    asked = asked_by(town)
+    nothing = closeness(replace(asked, exact={"bytes": np.zeros((len(asked), 2))}), made.table)
+    assert nothing["in_bytes"]["asked"] == 0 and nothing["in_bytes"]["wape"] is None
     assert set(made.table["label"].to_pylist()) <= {"names", "web", "probes"}
     assert (np.diff(made.table["start"].cast(pa.int64()).to_numpy()) >= 0).all()
 
@@ -148,6 +154,23 @@ def test_flows_over_several_steps_keep_their_ends() -> None:
     assert ends == {frozenset(("10.0.0.1", "10.0.0.2")), frozenset(("10.0.0.2", "10.0.0.3"))}
 
 
+@pytest.mark.parametrize("name", ["198.18.0.1", "100.64.0.1", "2001:2::1", "made-up-0"])
+def test_no_host_and_no_other_peer_has_the_name_of_a_peer(name: str) -> None:
+    step = pa.array([DAWN, DAWN]).cast(pa.timestamp("ns", tz="UTC"))
+    table = pa.table({"step": step, "entity": ["10.0.0.1", name], "in_flows": [1, 1]})
+    asked = asked_by(table.append_column("path", [[0, 0]]).replace_schema_metadata({MADE_METADATA: MADE}))
+    peers = 1 << 17  # more than the range for benchmarks has
+    host = np.repeat([0, 1], peers // 2 + 2)
+    count = len(host)
+    rows = Rows(
+        src=np.full(count, NOBODY), dst=host, peer=np.tile(np.arange(peers // 2 + 2), 2), flow=np.arange(count),
+        part=np.zeros(count, np.int64), is_free=np.zeros(count, np.bool_),
+    )  # fmt: skip
+    src, dst = sides(asked, rows)
+    made = {(one.tobytes(), word) for one, word in zip(src.address, src.name, strict=True)}
+    assert len(made) == count and not made & {(dst.address[at].tobytes(), dst.name[at]) for at in (0, -1)}
+
+
 def test_a_flow_goes_on_before_it_ends() -> None:
     series = replace(
         Urn().sample(np.array([1]), np.random.default_rng(0)).cut(3),
@@ -172,6 +195,7 @@ def test_rates_that_cannot_be_followed(urn: Imitator, town: Rates) -> None:
     silent = town.table.select(["step", "entity", "in_bytes"]).replace_schema_metadata(None)
     nothing = town.table.slice(0, 0)
     zeros = {name: pa.array(np.zeros(len(town))) for name in town.table.column_names[2:]}
+    endless = np.where(np.arange(len(town)) == 3, np.inf, 5.0)
     cases = [
         (silent, "do not say how many flows there are"),
         (replace(town, table=nothing), "have no row"),
@@ -180,6 +204,7 @@ def test_rates_that_cannot_be_followed(urn: Imitator, town: Rates) -> None:
         (changed(entity=pa.array(["10.0.0.0/24"] * len(town))), "`10.0.0.0/24` is no host"),
         (changed(entity=pa.array(["a"] * len(town))), "two rows of `a`"),
         (changed(in_bytes=pa.array(np.full(len(town), -1.0))), "`in_bytes` of .* is negative"),
+        (changed(in_bytes=pa.array(endless)), f"`in_bytes` of `{town.table['entity'][3]}` is negative or without end"),
         (changed(in_bytes=pa.array(["many"] * len(town))), "`in_bytes` has string where numbers are needed"),
         (pa.table({"time": [1], "value": [2]}), "no column `step`"),
         (town.table.slice(0, 1).replace_schema_metadata(None), "have one step and do not say how long"),

@@ -47,7 +47,7 @@ class RateBuilder:
     """Takes batches of flows; gives batches of the table of rates, step by step, as steps are closed.
 
     A step is closed when the newest flow is `lateness_s` past its end, when memory is full, and by `finish`. `notes`
-    counts everything that was left out or put together.
+    counts everything that was left out or put together, and `steps` those that are closed.
     """
 
     def __init__(self, by: str = "host", step: str = "1m", settings: RateSettings = DEFAULTS) -> None:
@@ -61,8 +61,9 @@ class RateBuilder:
             min(FIRST_CELLS, settings.most_cells), min(FIRST_PAIRS, settings.most_pairs), FIRST_SKETCHES
         )
         self._meetings = Meetings(settings.remembered_pairs)
-        self._observed: list[npt.NDArray[np.int64]] = []
-        self._closed_any = False
+        self.steps = 0
+        self._last_step: int | None = None  # of those that are closed
+        self._gaps: list[tuple[int, int]] = []
 
     def add(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
         """Add flows; gives the rates of steps that were closed by them, none most of the time."""
@@ -96,7 +97,7 @@ class RateBuilder:
         """Take over all that `other` holds, as if its flows had been added here. Neither may have closed a step."""
         if (self.by, self.step_ns, self.settings) != (other.by, other.step_ns, other.settings):
             raise ValueError("rates of another kind, step or settings cannot be merged")
-        if self._closed_any or other._closed_any:
+        if self.steps or other.steps:
             raise ValueError("a builder that has closed steps cannot be merged; leave `lateness_s` unset")
         theirs = other._tables
         used = int(theirs.numbers[CELLS_USED])
@@ -115,18 +116,9 @@ class RateBuilder:
         kept = dict(zip(NOTES, self._tables.numbers[FIRST_NOTE:].tolist(), strict=True))
         return {name: count for name, count in sorted((kept | self._notes).items()) if count}
 
-    @property
-    def observed_steps(self) -> npt.NDArray[np.int64]:
-        """Numbers of the closed steps in which there was any flow, ascending."""
-        return np.unique(np.concatenate(self._observed)) if self._observed else np.zeros(0, np.int64)
-
     def gaps(self) -> list[tuple[int, int]]:
         """Spans without any flow that are too long to be quiet: first and last nanosecond after them."""
-        steps = self.observed_steps
-        silent = np.flatnonzero(np.diff(steps) > 1)
-        longest = self.settings.gap_after_s * NS_PER_S
-        spans = [((int(steps[one]) + 1) * self.step_ns, int(steps[one + 1]) * self.step_ns) for one in silent]
-        return [(begin, end) for begin, end in spans if end - begin >= max(longest, 1)]
+        return list(self._gaps)
 
     @property
     def memory_bytes(self) -> int:
@@ -161,13 +153,23 @@ class RateBuilder:
                 guesses = estimates(self._tables.sketches, np.ascontiguousarray(rows[:, SKETCH + kind]), side)
                 rows[sketched, base + PEERS + kind] = guesses[sketched]
         new_peers = self._meetings.count(self._tables, closing, rows[:, STEP], keys)
-        self._observed.append(np.unique(rows[:, STEP]))
-        self._closed_any = True
+        self._observe(np.unique(rows[:, STEP]))
         self._tables.numbers[OPEN_FROM] = max(int(self._tables.numbers[OPEN_FROM]), int(rows[-1, STEP]) + 1)
         batch = rates_batch(rows, rows[:, STEP] * self.step_ns, self.entities.names(keys), new_peers)
         self.rows += batch.num_rows
         self._repack(np.flatnonzero(steps >= step))
         return [batch]
+
+    def _observe(self, closed: npt.NDArray[np.int64]) -> None:
+        """Steps with any flow, ascending, and after all that were closed before."""
+        self.steps += len(closed)
+        known = closed if self._last_step is None else np.concatenate([[self._last_step], closed])
+        longest_ns = max(self.settings.gap_after_s * NS_PER_S, 1)
+        for place in np.flatnonzero(np.diff(known) > 1).tolist():
+            begin, end = (int(known[place]) + 1) * self.step_ns, int(known[place + 1]) * self.step_ns
+            if end - begin >= longest_ns:
+                self._gaps.append((begin, end))
+        self._last_step = int(known[-1])
 
     def _make_room_for_cells(self, wanted: int) -> list[pa.RecordBatch]:
         """Grow, else close the older half of the steps, else put the rarer half of the entities together."""

@@ -90,6 +90,7 @@ class _Open:
     watch: Watch
     alarm: Alarm
     last: int  # number of the last step that was over the threshold
+    peak: float = float("-inf")  # the highest score, as it was before it was rounded
     since: list[tuple[Row, Row | None]] = field(default_factory=list)  # steps after it, which count if it goes on
 
     @classmethod
@@ -131,8 +132,9 @@ class _Open:
                 bits_per_s=8 * float(seen["in_bytes"]) / step_s,
                 peers=int(seen["in_peers"] or 0),
             )
-        if told is not None and round(told["score"], 2) > self.alarm.score:
+        if told is not None and told["score"] > self.peak:
+            self.peak = told["score"]
             learnt = (
                 {"probability": round(told["probability"], 4), "learnt_kind": told["kind"]} if "kind" in told else {}
             )
-            self.alarm = replace(self.alarm, score=round(told["score"], 2), **learnt)
+            self.alarm = replace(self.alarm, score=round(self.peak, 2), **learnt)

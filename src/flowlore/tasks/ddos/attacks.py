@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...features.rates.settings import NS_PER_S
 from ..told_rows import told_rows
 from .signs import Signs
 
 FIELDS = ("victim", "from", "to", "kind")
+EARLIEST_NS = 315_532_800 * NS_PER_S  # 1980: what is earlier was given in seconds
 LEAST_OVERLAP = 0.2  # of a step that an attack covers: less is neither attack nor quiet
 QUIET, UNTOLD = 0, -1
 Codes = npt.NDArray[np.int16]
@@ -37,7 +40,8 @@ class Attack:
 def read_attacks(path: str | Path) -> list[Attack]:
     """From `.csv` with victim, from, to, kind, or JSON lines of the same or of `episodes.jsonl` of a laboratory run.
 
-    Times are ISO 8601 or nanoseconds since 1970. Episodes with several victims are an attack on each.
+    Times are ISO 8601, in UTC where they do not say, or nanoseconds since 1970. Episodes with several victims
+    are an attack on each.
     """
     rows = told_rows(path, "detect", "attacks", FIELDS)
     found = [one for line, row in rows for one in _attacks_of(row, f"{path}:{line}")]
@@ -76,7 +80,8 @@ def steps_of(signs: Signs, attack: Attack) -> tuple[int, int, npt.NDArray[np.flo
 
 
 def _attacks_of(row: Mapping[str, Any], place: str) -> Iterator[Attack]:
-    victims = row.get("victims") or [row.get("victim")]
+    victims = row.get("victims") or row.get("victim")
+    hosts = [_host(one, place) for one in (victims if isinstance(victims, list | Mapping) else [victims])]
     kind = row.get("kind") or row.get("application")
     begin = _instant(row.get("from", row.get("from_ns")), place)
     end = _instant(row.get("to", row.get("to_ns")), place)
@@ -84,20 +89,29 @@ def _attacks_of(row: Mapping[str, Any], place: str) -> Iterator[Attack]:
         raise InputError(f"detect: the attack at {place} has no kind", hint=f"each needs {', '.join(FIELDS)}")
     if end <= begin:
         raise InputError(f"detect: the attack at {place} ends before it begins", hint="`to` is later than `from`")
-    for victim in victims:
+    for host in hosts:
         yield Attack(
-            victim=_host(victim, place),
+            victim=host,
             begin_ns=begin,
             end_ns=end,
             kind=str(kind),
             source=str(row.get("source") or ""),
-            times_usual=float(row.get("times_usual") or "nan"),
+            times_usual=_times_usual(row.get("times_usual"), place),
         )
+
+
+def _times_usual(value: Any, place: str) -> float:
+    try:
+        return float(value or "nan")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"detect: `times_usual` of the attack at {place} is no number: `{value}`", hint="a number, or leave it out"
+        ) from error
 
 
 def _host(victim: Any, place: str) -> str:
     """As rates write it; a name that is no address stays what it is."""
-    if not victim:
+    if not victim or not isinstance(victim, str):
         raise InputError(f"detect: the attack at {place} has no victim", hint=f"each needs {', '.join(FIELDS)}")
     try:
         address = ipaddress.ip_address(str(victim))
@@ -107,16 +121,18 @@ def _host(victim: Any, place: str) -> str:
 
 
 def _instant(value: Any, place: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """Nanoseconds since 1970."""
+    hint = "ISO 8601 (2026-05-01T12:00:00Z), or nanoseconds since 1970"
+    text = "" if isinstance(value, bool) else str(value)
     try:
-        text = str(value)
-        if text.isdigit():
-            return int(text)
-        if not value or text[4:5] != "-":
-            raise ValueError("no time")
-        return int(np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64))
+        found = int(text) if text.isdecimal() else _nanoseconds(datetime.fromisoformat(text))
     except ValueError as error:
-        raise InputError(
-            f"detect: `{value}` at {place} is no time", hint="ISO 8601 in UTC (2026-05-01T12:00:00Z), or nanoseconds"
-        ) from error
+        raise InputError(f"detect: `{value}` at {place} is no time", hint=hint) from error
+    if not EARLIEST_NS <= found <= np.iinfo(np.int64).max:
+        raise InputError(f"detect: `{value}` at {place} is no time between 1980 and 2262", hint=hint)
+    return found
+
+
+def _nanoseconds(time: datetime) -> int:
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1) * 1_000

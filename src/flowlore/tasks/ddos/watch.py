@@ -32,7 +32,7 @@ class Watch(ABC):
     """Follows every host that turns up. Hosts with less than a tenth of the least rate of an attack are not judged.
 
     Beyond `most_hosts` those that were silent longest are forgotten, and begin anew when they turn up again; of a step
-    with more than that the busiest are followed. `notes` counts both.
+    with more than that the busiest are followed. `notes` counts both, a host each time that it happens.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Watch(ABC):
 
     @property
     def notes(self) -> dict[str, int]:
-        found = {"hosts-forgotten": self._hosts.forgotten, "hosts-not-followed": self._passed_over}
+        found = {"hosts-forgotten": self._hosts.forgotten, "rows-not-followed": self._passed_over}
         return {name: count for name, count in found.items() if count}
 
     @property

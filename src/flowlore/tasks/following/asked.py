@@ -164,9 +164,11 @@ def _both_sides(table: pa.Table, feature: str) -> Numbers | None:
         column = table[name]
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             raise InputError(f"follow: `{name}` has {column.type} where numbers are needed", hint=REMEDY)
-        out[:, place] = np.nan_to_num(np.asarray(column.to_numpy(), np.float64))
-        if (out[:, place] < 0).any() or not np.isfinite(column.to_numpy()[~np.isnan(column.to_numpy())]).all():
-            at = table["entity"][int(np.argmin(out[:, place]))]
+        numbers = np.asarray(column.to_numpy(), np.float64)
+        out[:, place] = np.nan_to_num(numbers)
+        is_wrong = (numbers < 0) | np.isinf(numbers)
+        if is_wrong.any():
+            at = table["entity"][int(np.argmax(is_wrong))]
             raise InputError(f"follow: `{name}` of `{at}` is negative or without end", hint="mend the file of rates")
     return out
 

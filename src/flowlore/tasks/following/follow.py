@@ -93,7 +93,7 @@ def follow(
     more = beyond(_wanted(asked), choice, drawn, has_bytes=has_bytes) if longer else None
     table, placed = _table(asked, choice, series, kinds, knows, ends, more, rng, capture)
     report = {
-        "flows": len(np.unique(rows.flow)),
+        "flows": len(np.unique(choice.rows.flow)),
         "rows": len(rows),
         "hosts": len(asked.hosts),
         "steps": len(np.unique(asked.begin_ns)),
@@ -117,16 +117,16 @@ def follow(
     return Followed(table=table, report=report, capture=capture_bytes(placed["series"], at))
 
 
-def closeness(asked: Asked, flows: Any) -> dict[str, dict[str, float]]:
+def closeness(asked: Asked, flows: Any) -> dict[str, dict[str, float | None]]:
     """Of each followed feature and direction, what was asked in all, what flows have, and WAPE: the sum of all errors
-    of hosts and steps as a share of what was asked."""
+    of hosts and steps as a share of what was asked; None where something was made and nothing asked."""
     made = rates(flows, "host", step_words(asked.step_ns)).table
     place_of = {name: place for place, name in enumerate(asked.hosts)}
     host = np.array([place_of.get(name, -1) for name in made["entity"].to_pylist()], np.int64)
     begins = np.asarray(made["step"].cast(pa.int64()).to_numpy(), np.int64)
     cells = {pair: place for place, pair in enumerate(zip(asked.host.tolist(), asked.begin_ns.tolist(), strict=True))}
     cell = np.array([cells.get(pair, -1) for pair in zip(host.tolist(), begins.tolist(), strict=True)], np.int64)
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float | None]] = {}
     for name in FOLLOWED:
         for side, direction in enumerate(("in", "out")):
             if name not in asked.exact or np.isnan(asked.exact[name][:, side]).any():
@@ -139,7 +139,7 @@ def closeness(asked: Asked, flows: Any) -> dict[str, dict[str, float]]:
             found[f"{direction}_{name}"] = {
                 "asked": round(total, 3),
                 "made": float(had.sum()),
-                "wape": round(away / total, 6) if total else away,
+                "wape": round(away / total, 6) if total else None if away else 0.0,
             }
     return found
 

@@ -16,7 +16,10 @@ from .ends import NOBODY, Rows
 
 Octets = npt.NDArray[np.uint8]
 
-PEERS_IPV4 = 0xC6120001, 0xC613FFFE  # 198.18.0.0/15, the range for benchmarks
+PEERS_IPV4 = (
+    (0xC6120001, 0xC613FFFE),  # 198.18.0.0/15, the range for benchmarks
+    (0x64400001, 0x647FFFFE),  # 100.64.0.0/10, the range that carriers share, where there are more of them
+)
 PEERS_IPV6 = bytes.fromhex("20010002000000000000000000000000")  # 2001:2::/48, likewise
 PEER_NAME = "made-up-{}"
 FIRST_PORT, PORTS = 1024, 60_000
@@ -53,8 +56,8 @@ class Side:
 def sides(asked: Asked, rows: Rows) -> tuple[Side, Side]:
     """`src` and `dst` of every row. A peer is of the family of its host, and no other host has the same peers."""
     parsed, bad = parse_addresses(pa.array(asked.hosts, pa.string()))
-    octets = np.array([bytes(16) if one is None else one for one in parsed.to_pylist()], "S16")
-    hosts = np.frombuffer(b"".join(one.ljust(16, b"\0") for one in octets.tolist()), np.uint8).reshape(-1, 16)
+    octets = b"".join(bytes(16) if one is None else one for one in parsed.to_pylist())
+    hosts = np.frombuffer(octets, np.uint8).reshape(-1, 16)
     known = Side(address=hosts, has_address=~bad, name=np.where(bad, np.array(asked.hosts, object), ""))
     host_of = [np.where(end == NOBODY, NOBODY, asked.host[end]) for end in (rows.src, rows.dst)]
     owner = np.where(host_of[0] == NOBODY, host_of[1], host_of[0])
@@ -84,10 +87,9 @@ def _peers(hosts: Side, owner: Integers, peer: Integers) -> Side:
     most = np.zeros(len(hosts.name), np.int64)
     np.maximum.at(most, owner, peer + 1)
     number = np.maximum(peer, 0) + (np.cumsum(most) - most)[owner]
-    taken = hosts.ipv4
-    free = np.setdiff1d(np.arange(PEERS_IPV4[0], PEERS_IPV4[1] + 1), taken)
-    ipv4 = free[number % len(free)]
-    is_ipv4 = taken[owner] >= 0
+    is_ipv4 = (hosts.ipv4 >= 0)[owner]
+    ipv4 = _free_ipv4(int(number.max(initial=0)) + 1, hosts.ipv4)[number]
+    number = _free_numbers(int(number.max(initial=0)) + 1, hosts)[number]
     address = np.zeros((len(owner), 16), np.uint8)
     address[:] = np.frombuffer(PEERS_IPV6, np.uint8)
     for place in range(4):
@@ -98,6 +100,27 @@ def _peers(hosts: Side, owner: Integers, peer: Integers) -> Side:
     has_address = hosts.has_address[owner]
     names = np.array([PEER_NAME.format(one) for one in number.tolist()], object)
     return Side(address=address, has_address=has_address, name=np.where(has_address, "", names))
+
+
+def _free_ipv4(count: int, taken: Integers) -> Integers:
+    """So many addresses that no host has."""
+    found = np.zeros(0, np.int64)
+    for first, last in PEERS_IPV4:
+        if len(found) < count:
+            found = np.concatenate([found, np.setdiff1d(np.arange(first, last + 1), taken)])
+    return found[:count]
+
+
+def _free_numbers(count: int, hosts: Side) -> Integers:
+    """So many numbers of peers with IPv6 addresses or names that no host has."""
+    is_alike = (hosts.address[:, :12] == np.frombuffer(PEERS_IPV6[:12], np.uint8)).all(axis=1)
+    taken = hosts.address[is_alike, 12:].astype(np.int64) @ (256 ** np.arange(3, -1, -1)) - 1
+    before, _, after = PEER_NAME.partition("{}")
+    named = [name.removeprefix(before).removesuffix(after) for name in hosts.name if name.startswith(before)]
+    known = np.concatenate(
+        [taken, np.array([int(one) for one in named if one.isdecimal() and len(one) < 10], np.int64)]
+    )
+    return np.setdiff1d(np.arange(count + len(known)), known)[:count]
 
 
 def flow_ids(rows: Rows, rng: np.random.Generator) -> pa.Array:
