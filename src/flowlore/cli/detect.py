@@ -95,6 +95,8 @@ def detect(
         chosen = replace(chosen, false_alarms_a_day=false_alarms)
     bundle, inputs = floods.split_bundle(inputs, bundle)
     if bundle is not None:
+        if by != "host":
+            raise SettingError("detect: a taught detector knows hosts, and nothing else", hint="leave `--by` out")
         learning.require_extra()
         found, detector = floods.asked(
             bundle, inputs, settings, step=step, where=where, learn=learn, false_alarms=false_alarms

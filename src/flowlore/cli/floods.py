@@ -11,6 +11,7 @@ from ..errors import SettingError
 if TYPE_CHECKING:
     from ..config import PipelineConfig
     from ..features.rates.rates import Rates
+    from ..tasks.ddos.settings import DetectionSettings
 
 TASKS = ("classify", "ddos", "roles")
 NONE = "none"
@@ -140,9 +141,26 @@ def asked(
     from ..tasks.ddos.bundles import FloodDetector
 
     detector = FloodDetector.from_bundle(load_bundle(find_bundle(bundle)))
+    refuse_other_detection(detector.settings, settings.detection, bundle)
     step = step or step_words(detector.step_ns)
     found = _rates(inputs, settings, step, where)
     return detector.detect(found, learn=learn, false_alarms_a_day=false_alarms), detector
+
+
+def refuse_other_detection(own: DetectionSettings, asked: DetectionSettings, bundle: str) -> None:
+    """How a detector judges was decided when it was taught: settings that want it otherwise would do nothing."""
+    from dataclasses import fields
+
+    usual = type(asked)()
+    for name in (one.name for one in fields(asked)):
+        wanted = getattr(asked, name)
+        if wanted not in (getattr(own, name), getattr(usual, name)):
+            raise SettingError(
+                f"detect: `{bundle}` was taught with `detection.{name}` {getattr(own, name):g}, and {wanted:g} was "
+                "asked for",
+                hint="`--false-alarms` says how many are allowed; the rest is set when `flowlore fit --task ddos` "
+                "teaches",
+            )
 
 
 def _rates(inputs: Sequence[str], settings: PipelineConfig, step: str | None, where: str | None) -> Rates:

@@ -82,6 +82,13 @@ def forecast(
     from .seriesinputs import read_series, steps_of
     from .text import print_json
 
+    if backtest is not None:
+        _refuse("does not go with `--backtest`", {"-o": output, "--html": html, "--capacity": capacity})
+    else:
+        several = method is not None and len(method) > 1
+        _refuse("more than once is for `--backtest`", {"--method": several})
+        _refuse("does not go with `--bundle`, which is one, unless with `--backtest`", {"--method": bundle and method})
+    capacities = _capacities(capacity or [])
     series = _largest(
         read_series(
             inputs, options.resolved(config, set), by=by, step=step, features=(feature,), entities=top, where=where,
@@ -95,9 +102,7 @@ def forecast(
         _backtest(series, steps, steps_of(backtest, series.step_ns), method, bundle, rng, as_json=json)
         return
     forecaster = _forecaster(bundle, feature) if bundle else _known(method or ["linear"])[0]
-    found = outlook(
-        series, steps, method=forecaster, rng=rng, capacities=_capacities(capacity or []), every_step=every_step
-    )
+    found = outlook(series, steps, method=forecaster, rng=rng, capacities=capacities, every_step=every_step)
     table = found.table()
     if output is not None:
         _write(table, output, overwrite)
@@ -115,6 +120,15 @@ def forecast(
     for path in (output, html):
         if path is not None:
             print(f"→ {path}")
+
+
+def _refuse(why: str, options: Mapping[str, object]) -> None:
+    """Options by name that would do nothing, and what was given for each."""
+    from ..errors import SettingError
+
+    for name, value in options.items():
+        if value:
+            raise SettingError(f"forecast: `{name}` {why}", hint=f"leave `{name}` out")
 
 
 def _largest(found: dict[str, Any], top: int | None) -> Any:
@@ -225,7 +239,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         if has_capacity:
             cells.append("-" if row["over_capacity"] is None else f"{100 * row['over_capacity']:.1f} %")
         shown.append([*cells, row["flags"] or ""])
-    headings = ["entity", "step", "10 %", "median", "90 %", *(["over capacity"] if has_capacity else []), ""]
+    headings = ["entity", "step (UTC)", "10 %", "median", "90 %", *(["over capacity"] if has_capacity else []), ""]
     print_table(headings, shown, numbers=(2, 3, 4, 5) if has_capacity else (2, 3, 4))
     if len(rows) > SHOWN:
         print(f"… and {len(rows) - SHOWN:,} more rows; `-o FILE` keeps all")

@@ -22,7 +22,10 @@ def imitate(
     ] = "transformer",
     labels: learning.LabelFile = None,
     augment: learning.Augment = None,
-    copies: learning.Copies = None,
+    copies: Annotated[
+        int | None,
+        typer.Option("--copies", metavar="N", help=f"With --augment: changed copies of each flow ({COPIES})."),
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -204,6 +207,7 @@ def generate(
         },
         only_with={"--path": path is not None, "--draw": draw is not None},
     )
+    settings = options.resolved(config, set)
     if following is not None:
         from .followed import generate_following, print_following
         from .text import print_json as print_report
@@ -226,7 +230,7 @@ def generate(
         of_flows = {"--class": label, "--place": place != AS_LEARNT, "--against": against, "--learnt-from": learnt_from}
         check_rates(bundle, output, steps=count, after=after or (), of_flows=of_flows, overwrite=overwrite)
         found = generate_rates(
-            bundle, output, after or (), options.resolved(config, set), steps=count, paths=paths or PATHS,
+            bundle, output, after or (), settings, steps=count, paths=paths or PATHS,
             top=top or TOP, seed=seed, overwrite=overwrite,
         )  # fmt: skip
         if json:
@@ -252,7 +256,6 @@ def generate(
         overwrite=overwrite,
     )
     imitator, asked_at = load_imitator(bundle), checked_place(place)
-    settings = options.resolved(config, set)
     real, seen = (learning.read_flows(one, settings) if one else None for one in (against, learnt_from))
     rng = np.random.default_rng(seed)
     report = {"class": label, "output": output}

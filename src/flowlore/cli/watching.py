@@ -73,6 +73,7 @@ def _book(settings: PipelineConfig, wanted: Wanted) -> AlarmBook:
         from ..tasks.bundle_shelf import find_bundle
         from ..tasks.ddos.bundles import FloodDetector
         from ..tasks.ddos.watch import FloodWatch
+        from .floods import refuse_other_detection
         from .learning import require_extra
 
         if wanted.quiet or wanted.by != "host":
@@ -82,6 +83,7 @@ def _book(settings: PipelineConfig, wanted: Wanted) -> AlarmBook:
             )
         require_extra()
         detector = FloodDetector.from_bundle(load_bundle(find_bundle(wanted.bundle)))
+        refuse_other_detection(detector.settings, settings.detection, wanted.bundle)
         if wanted.step is not None and step_ns(wanted.step) != detector.step_ns:
             raise SettingError(
                 f"detect: `{wanted.bundle}` was taught steps of {step_words(detector.step_ns)}",

@@ -57,6 +57,11 @@ def test_taught_from_a_pretrained_one_then_asked(town: Path, watch: Path, capsys
     assert {one["learnt_kind"] for one in events[:-1]} <= {"syn-flood", "udp-flood"}
     assert run(["detect", new, str(town / "flows.parquet"), "--stream", "--step", "1m"]) == 2
     assert "was taught steps of 10s" in capsys.readouterr().err
+    for words in (["--stream"], ["--learn", "0"]):
+        assert run(["detect", new, str(town / "rates.parquet"), *words, "--set", "detection.quiet_steps=9"]) == 2
+        assert "was taught with `detection.quiet_steps` 3, and 9 was asked for" in capsys.readouterr().err
+    assert run(["detect", new, str(town / "rates.parquet"), "--by", "prefix"]) == 2
+    assert "a taught detector knows hosts, and nothing else" in capsys.readouterr().err
     assert run(["predict", new, str(town / "flows.parquet")]) == 2
     assert "knows rates of hosts" in capsys.readouterr().err
     assert run(["forecast", str(town / "rates.parquet"), "--bundle", new, "--horizon", "2"]) == 2

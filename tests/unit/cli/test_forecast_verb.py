@@ -82,6 +82,11 @@ def test_a_decoder_is_trained_on_traffic_and_forecasts_it(tmp_path: Path, capsys
         (["--capacity", "nan"], "a capacity of nan is none"),
         (["--bundle", "no-such"], "there is no folder and no bundle"),
         (["--time", "when"], "the table has no column `when`"),
+        (["--backtest", "1d", "-o", "out.csv"], "`-o` does not go with `--backtest`"),
+        (["--backtest", "1d", "--html", "out.html"], "`--html` does not go with `--backtest`"),
+        (["--backtest", "1d", "--capacity", "nonsense"], "`--capacity` does not go with `--backtest`"),
+        (["--method", "linear", "--method", "ewma"], "`--method` more than once is for `--backtest`"),
+        (["--method", "linear", "--bundle", "no-such"], "`--method` does not go with `--bundle`"),
     ],
 )
 def test_mistakes_are_told(loads: str, words: list[str], message: str, capsys: pytest.CaptureFixture) -> None:

@@ -170,6 +170,7 @@ def test_flows_that_follow_rates(generator: Path, tmp_path: Path, capsys: pytest
     plain.write_text("time,value\n2024-01-01,1\n2024-01-02,2\n")
     cases = [
         (["--follow", str(DEMO_CAPTURE)], "is no"),
+        (["--follow", rates, "--set", "nonsense=1"], "nonsense"),
         (["--follow", str(plain)], "no column `step`"),
         (["--follow", rates, "-n", "5"], "`-n` and `--follow` do not go together"),
         (["--follow", rates, "--class", "nams"], "did you mean `names`?"),
