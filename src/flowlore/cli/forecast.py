@@ -83,7 +83,8 @@ def forecast(
     from .text import print_json
 
     if backtest is not None:
-        _refuse("does not go with `--backtest`", {"-o": output, "--html": html, "--capacity": capacity})
+        barred = {"-o": output, "--html": html, "--capacity": capacity, "--every-step": every_step}
+        _refuse("does not go with `--backtest`", barred)
     else:
         several = method is not None and len(method) > 1
         _refuse("more than once is for `--backtest`", {"--method": several})

@@ -29,7 +29,6 @@ ENCODER: Literal["encoder"] = "encoder"  # the autoencoder's, from fresh weights
 NetworkName = Literal["words", "scaled", "encoder"]
 FINALISTS = 5
 ENCODERS_ARMS = 3  # none and the two best, at small scale
-SEEDS_ELSEWHERE = 5  # at small scale: other data, and fewer labels than arms are screened with
 SEEDS_OF_OTHERS = 10  # networks, at full scale
 SHARES = (0.02, 0.1)  # of the training captures of each class
 STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
@@ -227,18 +226,19 @@ def _final_runs(facts: Facts, scale: Scale, arms: Sequence[tuple[str, AugmentSet
 
 
 def _seeds(facts: Facts, scale: Scale, regime: dict[str, Any], method: str) -> int:
-    """All seeds where arms are screened, for the screened network, single trees and 1-NN; fewer elsewhere."""
+    """All seeds where arms are screened, for the screened network, single trees and 1-NN; at small scale fewer
+    elsewhere."""
     is_full, variants = scale.name == "full", min(scale.seeds, scale.seeds_of_variants)
     if regime.get("shots") == ALL_LABELS:
         return min(scale.seeds, scale.seeds_with_all_labels)
     if "share" in regime:
-        return variants if is_full or is_screened(facts) or regime["share"] < max(SHARES) else 1
+        return variants if is_full or regime["share"] < max(SHARES) else 1
     if method in ("lightgbm", "augmented trees"):
         return variants
     if method in (PUBLISHED, ENCODER):
         return min(scale.seeds, SEEDS_OF_OTHERS) if is_full else variants
     is_where_screened = is_screened(facts) and regime["shots"] == scale.shots[0]
-    return scale.seeds if is_full or is_where_screened else min(scale.seeds, SEEDS_ELSEWHERE)
+    return scale.seeds if is_full or is_where_screened else variants
 
 
 def _rows(facts: Facts, shots: int | None, share: float | None) -> int:
