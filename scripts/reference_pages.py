@@ -64,7 +64,7 @@ def commands_page() -> str:
         NOTICE,
         "`flowlore --help` and `flowlore VERB --help` say the same. Exit codes: 0 success, 2 a mistake that you can",
         "mend (one message on standard error), 1 a mistake of ours (with a traceback), 130 an interruption by",
-        "Ctrl-C or SIGTERM.\n",
+        "Ctrl-C or SIGTERM; verbs that listen or watch an interface then end as they should, with 0.\n",
     ]
     for name in VERBS:
         parts += [f"## `flowlore {name}`\n", *_command(group.commands[name])]  # type: ignore[attr-defined]

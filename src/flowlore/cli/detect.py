@@ -35,7 +35,8 @@ def detect(
         typer.Option(
             "--quiet",
             metavar="IN",
-            help="Traffic without attacks, or its rates, which says what is usual. For a stream. May be repeated.",
+            help="Traffic without attacks, or its rates, which says what is usual; files are then read as a stream. "
+            "May be repeated.",
         ),
     ] = None,
     stream: Annotated[
@@ -46,7 +47,9 @@ def detect(
     duration: options.Duration = None,
     false_alarms: Annotated[
         float | None,
-        typer.Option("--false-alarms", metavar="N", min=0.001, help="A day, over all hosts together; 1 unless set."),
+        typer.Option(
+            "--false-alarms", metavar="N", min=0.001, max=1e6, help="A day, over all hosts together; 1 unless set."
+        ),
     ] = None,
     where: options.Where = None,
     config: options.ConfigFile = None,

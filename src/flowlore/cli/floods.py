@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 TASKS = ("classify", "ddos", "roles")
 NONE = "none"
 STEP = "10s"
-FEWEST_STEPS = 64
 
 
 def check_task(task: str) -> None:
@@ -116,9 +115,20 @@ def print_floods(report: dict[str, Any]) -> None:
         )
     headings = ["method", "PR AUC", "found at 1 a day", "median delay", "false alarms a day"]
     print_table(headings, rows, numbers=(1, 2, 3, 4))
+    if left_out := report["hosts_left_out"]:
+        print(f"the {left_out:,} hosts that receive least were left out: memory holds no more")
     if report["best"] != "flowgen":
         print(f"`{report['best']}` does better here than what was taught")
+    elif better := _finding_more(report["scores"]):
+        print(f"at one false alarm a day {' and '.join(f'`{name}`' for name in better)} find more of them here")
     print(f"bundle → {printable(report['bundle'])}")
+
+
+def _finding_more(scores: Mapping[str, Any]) -> list[str]:
+    found = {
+        name: one["strata"].get("all", {}).get("at", {}).get("1", {}).get("found", 0.0) for name, one in scores.items()
+    }
+    return [name for name, share in found.items() if share > found["flowgen"]]
 
 
 def split_bundle(inputs: list[str], bundle: str | None) -> tuple[str | None, list[str]]:

@@ -121,11 +121,12 @@ def steps_of(words: str, step_ns: int) -> int:
 
 
 def _of_step(rates: Rates, path: str, step: str | None) -> Rates:
-    from ..features.rates.settings import step_ns
+    from ..features.rates.settings import step_ns, step_words
 
     if step is not None and step_ns(step) != rates.step_ns:
         raise SettingError(
-            f"rates: `{path}` has another step than `{step}`", hint="leave `--step` out, or make it again"
+            f"rates: `{path}` has steps of {step_words(rates.step_ns)}, and {step} are wanted",
+            hint=f"make it again from the traffic with `flowlore rates … --step {step}`",
         )
     return rates
 

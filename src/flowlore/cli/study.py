@@ -73,14 +73,17 @@ def study(
 
     if name is None:
         raise SettingError("study: no study is named", hint="`flowlore study --list`")
+    from ..studies import STUDIES
+
+    STUDIES.load(name)  # an unknown one is an error that tells the nearest
     if output is None:
         raise SettingError(
-            f"study: where the results of `{name}` go is not said", hint=f"`flowlore study {name} -o {name}`"
+            f"study: where the results of `{name}` go is not said",
+            hint=f"`flowlore study {name} -o {name}`",
         )
     learning.require_extra()
     import os
 
-    from ..studies import STUDIES
     from ..studies.conduct import Order, chosen_sets, conduct, write_report
     from ..studies.material import Places
     from ..studies.study import scale_called

@@ -11,10 +11,12 @@ from ..errors import SettingError
 
 if TYPE_CHECKING:
     from ..config import PipelineConfig
+    from ..features.rates.builder import RateBuilder
     from ..tasks.ddos.alerts import AlarmBook, Event
     from .metering import Request
 
 STEP = "10s"
+FEWEST_FLOWS, MANY_LATE = 200, 0.1  # from which on late flows are warned of, and what share of all is too much
 LATENESS_S = 60.0  # exporters tell of a flow that goes on once a minute
 
 
@@ -45,10 +47,13 @@ def watch_floods(request: Request, settings: PipelineConfig, wanted: Wanted, *, 
     settings = cut_at_steps(settings, step)
     lateness_s = _lateness_s(request, settings, book.watch.step_s)
     builder = RateBuilder(wanted.by, step, replace(settings.rates, lateness_s=lateness_s))
+    was_warned = False
     with scanning(request, settings) as scan:
         for batch in scan:
             for closed in builder.add(batch):
                 _tell(book.add(closed), json)
+            if not was_warned and (was_warned := _are_many_late(builder)):
+                _warn_of_late(builder, lateness_s)
     for closed in builder.finish():
         _tell(book.add(closed), json)
     _tell(book.finish(), json)
@@ -117,6 +122,20 @@ def _lateness_s(request: Request, settings: PipelineConfig, step_s: float) -> fl
     if settings.rates.lateness_s is not None:
         return settings.rates.lateness_s
     return max(step_s if request.interface is not None else LATENESS_S, settings.meter.window_s)
+
+
+def _are_many_late(builder: RateBuilder) -> bool:
+    return builder.flows >= FEWEST_FLOWS and builder.notes.get("flows-late", 0) > MANY_LATE * builder.flows
+
+
+def _warn_of_late(builder: RateBuilder, lateness_s: float) -> None:
+    print(
+        f"detect: {builder.notes['flows-late']:,} of {builder.flows:,} flows came more than {lateness_s:g} s after "
+        "their step and say nothing of it, so that floods may be missed; shorter timeouts on the exporters, or "
+        f"`--set rates.lateness_s={10 * lateness_s:g}`",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _tell(events: Any, json: bool) -> None:

@@ -25,10 +25,15 @@ def card(manifest: Mapping[str, Any], name: str) -> str:
         "",
         *(_listed(manifest["metrics"]) if manifest["metrics"] else ["Not measured."]),
         "",
-        "Scores hold for traffic like that above, split as it says. Measure on your own: `flowlore evaluate`.",
+        "Scores hold for traffic like that above, split as it says." + _own_measure(manifest),
         "",
     ]
     return "\n".join(lines)
+
+
+def _own_measure(manifest: Mapping[str, Any]) -> str:
+    names_flows = "head" in manifest["states"]
+    return " Measure on your own: `flowlore evaluate`." if names_flows else ""
 
 
 def _answers(manifest: Mapping[str, Any]) -> list[str]:

@@ -98,6 +98,18 @@ def test_files_as_a_stream_have_the_events_of_the_whole(
     assert "10.0.0.5" in capsys.readouterr().out
 
 
+def test_many_late_flows_are_warned_of(quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "flows.parquet"
+    backwards = sorted(usual(np.random.default_rng(5), 100), key=lambda one: -one.start)
+    flowlore.Flows(batch_of(backwards)).write(path)
+    words = ["detect", str(path), "--quiet", str(quiet), "--set", "rates.lateness_s=10"]
+    assert run(words) == 0
+    told = capsys.readouterr().err
+    assert told.count("floods may be missed") == 1 and "`--set rates.lateness_s=100`" in told
+    assert run([*words, "--set", "rates.lateness_s=2000"]) == 0
+    assert "floods may be missed" not in capsys.readouterr().err
+
+
 def test_a_gap_is_as_long_as_it_was_set(
     quiet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -65,7 +65,7 @@ def test_taught_from_a_pretrained_one_then_asked(town: Path, watch: Path, capsys
     assert run(["predict", new, str(town / "flows.parquet")]) == 2
     assert "knows rates of hosts" in capsys.readouterr().err
     assert run(["forecast", str(town / "rates.parquet"), "--bundle", new, "--horizon", "2"]) == 2
-    capsys.readouterr()
+    assert "knows signs of floods, and forecasts nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

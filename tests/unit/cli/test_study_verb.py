@@ -42,6 +42,7 @@ def test_one_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     [
         ([], "no study is named"),
         (["representations"], "where the results"),
+        (["nosuch", "--plan"], "no study is called `nosuch`"),
         (["representation", "-o", "x"], "did you mean `representations`"),
         (["representations", "-o", "x", "--scale", "smal"], "did you mean `small`"),
         (["representations", "-o", "x", "--shots", "five"], "no numbers of labels"),

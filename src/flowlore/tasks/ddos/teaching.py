@@ -95,6 +95,7 @@ def taught_and_examined(
         "taught": len(before),
         "asked": len(after),
         "hosts": len(signs),
+        "hosts_left_out": len(known) - len(signs),
         "asked_days": (signs.steps - split) * signs.step_s / DAY_S,
         "kinds": list(kinds),
         "scores": found,

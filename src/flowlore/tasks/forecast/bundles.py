@@ -106,6 +106,11 @@ def decoder_of(bundle: Bundle) -> Any:
 
 def check_features(encoder: Any, wanted: Sequence[str]) -> None:
     """A decoder of several features must know those that it is asked for; one of a single feature takes any."""
+    if encoder.features and " " in encoder.features[0]:
+        raise BundleError(
+            "bundle: this decoder knows signs of floods, and forecasts nothing",
+            hint="`flowlore detect --bundle` asks it",
+        )
     if len(encoder.features) > 1:
         for name in wanted:
             if name not in encoder.features:
