@@ -113,12 +113,16 @@ def _plain(value: Any) -> str:
 def read_flows(
     inputs: list[str], settings: PipelineConfig, *, where: str | None = None, labels: Path | None = None
 ) -> Flows:
-    """All flows of the inputs in order of start, labelled where a file of labels is given."""
+    """All flows of the inputs in order of start, labelled where a file of labels is given. `where` may ask for labels
+    that only come with the file."""
+    import re
+
     from ..flows.annotate import annotate
     from ..flows.table import Flows
 
+    waits = labels is not None and where is not None and re.search(r"\blabel", where) is not None
     batches, account = [], None
-    with _scanning(inputs, settings, where) as scan:
+    with _scanning(inputs, settings, None if waits else where) as scan:
         batches = list(scan)
         account = scan.account
     flows = Flows.from_batches(batches, account).sort()
@@ -127,6 +131,9 @@ def read_flows(
         return flows
     labelled, report = annotate(flows, labels)
     print_losses(labels, report)
+    if waits and where is not None:
+        labelled = labelled.where(where)
+        require_flows(len(labelled), inputs, where)
     return labelled
 
 

@@ -115,6 +115,23 @@ def test_labels_that_reach_no_flow_are_told(office: Path, tmp_path: Path, capsys
         assert "rows fit no flow" in capsys.readouterr().err
 
 
+def test_where_sees_the_labels_of_the_file(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    asked = [
+        "fit",
+        "office",
+        str(DEMO_CAPTURE),
+        "--labels",
+        str(DEMO / "labels.csv"),
+        "--split",
+        "time",
+        "--all-labels",
+    ]
+    assert run([*asked, "--where", "label in ('names', 'web')", "-o", str(tmp_path / "two"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == 2
+    assert run([*asked, "--where", "label = 'nobody'", "-o", str(tmp_path / "none")]) == 2
+    assert "there is no flow in" in capsys.readouterr().err
+
+
 def test_one_class_teaches_nothing(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     labels = tmp_path / "labels.csv"
     rows = (DEMO / "labels.csv").read_text().splitlines()
