@@ -197,6 +197,19 @@ def test_a_capture_is_read_back_as_the_flows_that_were_written(tmp_path: Path) -
     assert table["retransmitted_packets_fwd"].to_pylist().count(0) + table["retransmitted_packets_fwd"].null_count == 60
 
 
+def test_messages_of_name_services_hold_their_header() -> None:
+    series, _ = two_kinds(2)
+    short = replace(series, size=np.where(series.is_packet, 28 + 5, 0).astype(np.int32), header=series.header)
+    short = with_headers(short, np.full(2, UDP), ("packet_bytes",))
+    frames = {}
+    for port in (53, 7):
+        data = capture_bytes(
+            short, Ends(protocol=np.full(2, UDP), dst_port=np.full(2, port), start_ns=np.zeros(2, np.int64))
+        )
+        frames[port] = struct.unpack_from("<I", data, 24 + 8)[0]
+    assert frames == {53: 14 + 28 + 12, 7: 14 + 28 + 5}
+
+
 def test_packets_stand_in_order_of_time() -> None:
     data, series, _ = capture()
     offset, times = 24, []

@@ -28,6 +28,7 @@ CLIENTS, SERVERS = 0xC6120000, 0xC6130000  # 198.18.0.0/16 and 198.19.0.0/16
 MACS = (bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
 WINDOW = 65_535
 FIRST_PORT = 1024
+NAME_PORTS, NAME_HEADER = (53, 137, 5353, 5355), 12  # UDP ports whose messages begin with so many bytes
 TIMESTAMP = bytes([1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0])
 
 
@@ -57,6 +58,8 @@ def capture_bytes(series: PacketSeries, ends: Ends) -> bytes:
     transport = np.where(is_tcp, _tcp_header(seen)[flow, place], UDP_HEADER)
     payload = seen.payload[flow, place].astype(np.int64)
     payload = np.minimum(payload, 65_535 - IPV4 - transport)
+    is_name = ~is_tcp & (payload > 0) & np.isin(ends.dst_port[flow], NAME_PORTS)
+    payload = np.where(is_name, np.maximum(payload, NAME_HEADER), payload)  # a shorter one would be damaged
     length = IPV4 + transport + payload
     frame = ETHERNET + length
     offsets = np.concatenate([[0], np.cumsum(RECORD + frame)])

@@ -274,5 +274,6 @@ def _check_ipv4(asked: Asked, ends: tuple[Side, Side]) -> None:
             known = next((one for one in asked.hosts if ":" in one), name)
             raise TaskError(
                 f"follow: `{known}` has no IPv4 address, and captures are made of IPv4 packets only",
-                hint="`-o made.parquet` writes a flow table of any hosts",
+                hint='`-o made.parquet` writes a flow table of any hosts; `flowlore rates … --where "src_ip not like '
+                "'%:%'\"` leaves IPv6 out",
             )
