@@ -29,7 +29,7 @@ ENCODER: Literal["encoder"] = "encoder"  # the autoencoder's, from fresh weights
 NetworkName = Literal["words", "scaled", "encoder"]
 FINALISTS = 5
 ENCODERS_ARMS = 3  # none and the two best, at small scale
-SEEDS_OF_OTHERS = 10  # networks, at full scale
+SEEDS_OF_OTHERS = 5  # networks and data, at full scale
 SHARES = (0.02, 0.1)  # of the training captures of each class
 STACK = ("translation", "wrap", "bernoulli-mask:0.25", "change-rtt:1")
 TREE_COPIES = 4
@@ -235,10 +235,9 @@ def _seeds(facts: Facts, scale: Scale, regime: dict[str, Any], method: str) -> i
         return variants if is_full or regime["share"] < max(SHARES) else 1
     if method in ("lightgbm", "augmented trees"):
         return variants
-    if method in (PUBLISHED, ENCODER):
-        return min(scale.seeds, SEEDS_OF_OTHERS) if is_full else variants
-    is_where_screened = is_screened(facts) and regime["shots"] == scale.shots[0]
-    return scale.seeds if is_full or is_where_screened else variants
+    if is_screened(facts) and method not in (PUBLISHED, ENCODER) and (is_full or regime["shots"] == scale.shots[0]):
+        return scale.seeds
+    return min(scale.seeds, SEEDS_OF_OTHERS) if is_full else variants
 
 
 def _rows(facts: Facts, shots: int | None, share: float | None) -> int:

@@ -31,7 +31,7 @@ SCALES = {
         name="full",
         test_rows=15_000,
         seeds=30,
-        seeds_with_all_labels=3,
+        seeds_with_all_labels=2,
         shots=(*SMALL.shots, ALL_LABELS),
         probed_rows=2_000,
     ),
