@@ -11,6 +11,7 @@ from flowlore.errors import ModelError
 from flowlore.features.augment.packets import PacketSeries
 from flowlore.features.augment.settings import AugmentSettings
 from flowlore.models.convnet import ConvnetClassifier, ConvnetSettings
+from flowlore.models.convnet.network import convolved
 from flowlore.models.training import TrainingSettings
 
 SMALL = ConvnetSettings(packets=12, width=16)
@@ -107,3 +108,14 @@ def test_the_same_seed_gives_the_same_network_and_no_global_randomness_is_used()
         made.append(model.predict_proba(series))
     assert np.array_equal(made[0], made[1]) and not np.array_equal(made[0], made[2])
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_convolutions_are_those_of_their_modules() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn((6, 7, 4), generator=generator)
+    for wide, stride in ((3, 1), (3, 2), (1, 2)):
+        convolution = torch.nn.Conv1d(4, 5, wide, stride=stride, padding=wide // 2, bias=False)
+        norm = torch.nn.BatchNorm1d(5)
+        expected = norm(convolution(states.transpose(1, 2))).transpose(1, 2)
+        norm.reset_running_stats()
+        torch.testing.assert_close(convolved(states, convolution, norm), expected)
