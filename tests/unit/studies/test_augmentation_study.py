@@ -83,14 +83,15 @@ def test_every_transform_policy_and_stack_is_screened() -> None:
 
 
 def test_the_budget_of_the_whole_campaign() -> None:
-    """At most twelve hours of one core for FG-Net as a whole, less than one for the small scale."""
+    """At most twelve hours of one core for FG-Net as a whole, less than two for the small scale, which screens with 100
+    labels a class as the whole does."""
     facts = fgnet_facts()
     hours = {
         name: (sum(run.cpu_s for run in Augmentation().runs(facts, scale)) + Augmentation().later_cpu_s([facts], scale))
         / 3600
         for name, scale in SCALES.items()
     }
-    assert hours["smoke"] < hours["small"] < 1 and 2 < hours["full"] < 12
+    assert hours["smoke"] < hours["small"] < 2 and 2 < hours["full"] < 12
     full = Augmentation().runs(facts, SCALES["full"])
     assert {run.shots for run in full if run.arm == "words, wrap 1"} == {100}
     assert len({run.seed for run in full if run.arm == "words, wrap 1"}) == 3
