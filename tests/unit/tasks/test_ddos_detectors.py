@@ -182,6 +182,11 @@ def test_alarms_with_and_without_a_quiet_time(detector: FloodDetector) -> None:
         assert {alarm.learnt_kind for alarm in found.alarms} <= {"syn-flood", "udp-flood"}
     strict = detector.detect(rates_of(flows), learn=0.0, false_alarms_a_day=0.01)
     assert strict.threshold > found.threshold and len(strict.alarms) <= len(found.alarms)
+    nearly_silent = [
+        Flow(start=STEP, src=host(7), dst=host(90_000 + one), packets=(1, 0), bytes=(60, 0)) for one in range(50)
+    ]
+    among = detector.detect(rates_of(sorted([*flows, *nearly_silent], key=_start)), learn=0, false_alarms_a_day=0.01)
+    assert among.hosts >= strict.hosts + 50 and among.threshold == strict.threshold
     with pytest.raises(BundleError, match="steps of 10s"):
         detector.detect(flowlore.rates([batch_of(flows)], step="1m"))
 

@@ -15,7 +15,7 @@ from ...features.rates.rates import Rates, rates
 from ...features.rates.settings import step_words
 from ...settings import settings_from, settings_values
 from ..bundle import Bundle, damaged, plain, save_bundle
-from .alarms import Answers, Detection, detect
+from .alarms import BUSY, Answers, Detection, detect
 from .attacks import QUIET, Attack, codes_of
 from .detector import Lesson
 from .settings import DetectionSettings
@@ -93,13 +93,16 @@ class FloodDetector:
         return found, signs, said
 
     def detect(self, traffic: Any, *, learn: float = 0.5, false_alarms_a_day: float | None = None) -> Detection:
-        """Alarms after the first `learn` of the time; with 0 the threshold is that of the hosts it was taught with."""
+        """Alarms after the first `learn` of the time. With 0 the threshold is that of the hosts that taught nothing,
+        for as many hosts as receive enough to be judged."""
         settings = self.settings
         if false_alarms_a_day is not None:
             settings = replace(settings, false_alarms_a_day=false_alarms_a_day)
         found, signs, said = self.answers(traffic)
         if not learn:
-            said = replace(said, threshold=self.tail.threshold(settings.false_alarms_a_day, len(signs)))
+            judged_from = settings.least_packets_per_s * signs.step_s / BUSY
+            judged = int((np.nan_to_num(signs.packets) >= judged_from).any(axis=1).sum())
+            said = replace(said, threshold=self.tail.threshold(settings.false_alarms_a_day, judged))
         return detect(found, settings, learn=learn, answers=said)
 
     def probabilities(self, traffic: Any) -> pa.Table:
