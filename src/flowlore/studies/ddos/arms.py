@@ -35,7 +35,6 @@ def all_runs(facts: Facts, scale: Scale) -> Iterator[Run]:
         yield from _of(LABELS, facts, seed, {}, shots_of(scale))
         for kind in kinds:
             yield from _of(UNSEEN, facts, seed, {"kind": kind}, [FEW])
-    for seed in range(scale.seeds_of_variants):
         for one_in in SAMPLING:
             yield from _of(SAMPLED, facts, seed, {"sampled": one_in}, [FEW], leave_out=(SCRATCH,))
 
