@@ -9,14 +9,18 @@ import typer
 from . import learning, options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
+    from ..config import PipelineConfig
     from ..tasks.hosts import HostReport, HostVerdict
+    from .metering import Request
 
 
 def hosts(
     bundle: learning.BundleName,
-    flows: learning.Flowed,
+    flows: options.Inputs = None,
     output: Annotated[
         str,
         typer.Option(
@@ -39,6 +43,9 @@ def hosts(
             "--ordinary", metavar="LABEL", help="A class that is no news, e.g. benign. May be repeated; told by name."
         ),
     ] = None,
+    interface: options.Interface = None,
+    listen: options.Listen = None,
+    duration: options.Duration = None,
     where: options.Where = None,
     overwrite: options.Overwrite = False,
     config: options.ConfigFile = None,
@@ -54,73 +61,105 @@ def hosts(
     flowlore hosts campus capture.pcap
     flowlore hosts campus capture.pcap --surprise strange.parquet
     flowlore hosts campus-5shot capture.pcap --host 10.0.0.7
+    flowlore hosts campus-5shot --listen :2055 --duration 3600
     flowlore hosts roles rates.parquet -o roles.parquet
     """
     learning.require_extra()
-    from . import roles
+    import contextlib
 
+    from . import roles
+    from .metering import Request, check
+
+    request = Request(
+        verb="hosts", may_be_live=True, inputs=flows or [], interface=interface, listen=listen, duration_s=duration,
+        where=where,
+    )  # fmt: skip
+    check(request)
+    settings = options.resolved(config, set)
     if roles.asks_rates(bundle):
+        _refuse_live(request, bundle)
         roles.hosts_by_rates(
-            bundle, flows, options.resolved(config, set), output=output, surprise=surprise, top=top, host=host,
+            bundle, request.inputs, settings, output=output, surprise=surprise, top=top, host=host,
             where=where, overwrite=overwrite, as_json=json,
         )  # fmt: skip
         return
-    from ..tasks.hosts import host_verdicts, surprise_table
+    from ..flows.addresses import host_text
+    from ..tasks.hosts import HostWatch, surprise_table
 
-    settings = options.resolved(config, set)
-    predictor = learning.loaded(bundle, settings)
-    table = learning.read_flows(flows, settings, where=where)
-    report = host_verdicts(predictor, table, ordinary=ordinary, explained=_everyone(host) or top)
-    shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
-    if output:
-        _write(report.to_arrow(), output, bundle, overwrite=overwrite)
-    if surprise:
-        _write(surprise_table(report, table), surprise, bundle, overwrite=overwrite)
+    watch = HostWatch(learning.loaded(bundle, settings), ordinary=ordinary)
+    rows = 0
+    with contextlib.ExitStack() as stack:
+        strange = stack.enter_context(_writer(surprise, bundle, overwrite=overwrite)) if surprise else None
+        verdicts = stack.enter_context(_writer(output, bundle, overwrite=overwrite)) if output else None
+        for batch, surprises in watch.through(_counted(request, settings)):
+            rows += len(surprises)
+            if strange is not None:
+                _write(surprise_table(batch, surprises), strange)
+        report = watch.report(explained=top, host=None if host is None else host_text(host))
+        shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
+        if verdicts is not None:
+            _write(report.to_arrow(), verdicts)
     if json:
         from .text import print_json
 
-        rows = [one.as_json() for one in shown]
+        told = [one.as_json() for one in shown]
         written = {"output": output or None, "surprise": surprise or None}
-        print_json({"hosts": len(report.verdicts), "flows": report.counts, "verdicts": rows} | written)
-    elif host is None:
+        print_json({"hosts": len(report.verdicts), "flows": report.counts, "verdicts": told} | written)
+        return
+    if host is None:
         _print_table(report, shown)
     else:
         _print_host(shown[0])
-    if not json:
-        _print_outputs(report, output, surprise)
+    _print_outputs(report, rows, output, surprise)
 
 
-def _everyone(host: str | None) -> int:
-    """How many hosts must be explained: all, where one is asked for by name."""
-    return 0 if host is None else 1 << 62
+def _refuse_live(request: Request, bundle: str) -> None:
+    from ..errors import SettingError
+
+    if request.is_live:
+        raise SettingError(
+            f"hosts: `{bundle}` judges hosts by their rates, of files only",
+            hint="`flowlore rates` writes the rates of a live reading, which `hosts` takes",
+        )
+
+
+def _counted(request: Request, settings: PipelineConfig) -> Iterator[Any]:
+    """The batches that were asked for; nothing at all is an error that names the inputs."""
+    rows = 0
+    for batch in learning.batches_as_asked(request, settings):
+        rows += len(batch)
+        yield batch
+    learning.require_flows(rows, request.inputs or [request.listen or request.interface or ""], request.where)
 
 
 def _wanted(report: HostReport, host: str) -> HostVerdict:
     from ..errors import InputError
     from ..flows.addresses import host_text
 
-    wanted = host_text(host)
     for one in report.verdicts:
-        if one.host in (host, wanted):
+        if one.host == host_text(host):
             return one
     raise InputError(f"hosts: no flow has the host `{host}`", hint="`flowlore inspect` lists the hosts of the input")
 
 
-def _write(table: pa.Table, output: str, bundle: str, *, overwrite: bool) -> None:
+def _writer(output: str, bundle: str, *, overwrite: bool) -> Any:
     from ..flows.write import open_writer
 
-    with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
-        for batch in table.to_batches():
-            writer.write(batch)
+    return open_writer(output, overwrite=overwrite, metadata={"bundle": bundle})
 
 
-def _print_outputs(report: HostReport, output: str, surprise: str) -> None:
+def _write(table: pa.Table, writer: Any) -> None:
+    for batch in table.to_batches():
+        writer.write(batch)
+
+
+def _print_outputs(report: HostReport, flows: int, output: str, surprise: str) -> None:
     from .text import printable
 
     if output:
         print(f"{len(report.verdicts):,} hosts → {printable(output)}")
     if surprise:
-        print(f"surprise of {len(report.surprise):,} flows → {printable(surprise)}")
+        print(f"surprise of {flows:,} flows → {printable(surprise)}")
 
 
 def _print_table(report: HostReport, shown: list[HostVerdict]) -> None:

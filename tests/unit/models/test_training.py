@@ -15,7 +15,7 @@ from torch import nn
 
 from flowlore.errors import ModelError
 from flowlore.models.settings import TrainingSettings
-from flowlore.models.training import Progress, train
+from flowlore.models.training import Progress, gains_by_bf16, train
 
 BRIEF = {"batch_rows": 8, "least_steps": 1, "least_steps_a_round": 1}
 SETTINGS = TrainingSettings(epochs=4, checkpoint_every_steps=3, learning_rate=0.05, **BRIEF)
@@ -183,3 +183,15 @@ def test_a_part_learns_at_a_rate_of_its_own() -> None:
         found[rate] = [float((weight.detach() - 0.1).abs().max()) for weight in (module[0].weight, module[1].weight)]
     assert found[0.0][0] == pytest.approx(0, abs=1e-6) and found[0.0][1] > 0.05
     assert 0.001 < found[0.1][0] < 0.5 * found[1.0][0]
+
+
+@pytest.mark.parametrize(
+    ("known", "gains"), [({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)]
+)
+def test_bfloat16_is_for_processors_that_know_it(
+    known: dict[str, bool], gains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert gains_by_bf16("cpu") is gains
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not gains_by_bf16("cpu"), "a torch that does not tell"

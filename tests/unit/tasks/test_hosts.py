@@ -1,5 +1,6 @@
 """Verdicts on hosts: who is first, why, and how a bundle that cannot tell refuses."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -9,11 +10,12 @@ import pytest
 from scanned_network import SCANNER, address, network
 
 from flowlore.errors import BundleError, InputError, TaskError
+from flowlore.features.graphs.settings import GraphSettings
 from flowlore.features.settings import FeatureSettings
 from flowlore.flows.table import Flows
 from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.tasks.few_shot import prepare, teach
-from flowlore.tasks.hosts import host_verdicts
+from flowlore.tasks.hosts import HostWatch, host_verdicts, surprise_table
 from flowlore.tasks.predictor import Predictor
 from flowlore.tasks.pretraining import pretrain
 
@@ -90,7 +92,70 @@ def test_a_table_of_all_hosts() -> None:
     assert table.column("vector").type.list_size == 32
     assert np.isfinite(report.vectors).all() and report.vectors.any(axis=1).all()
     assert report.counts["flows"] == 400
-    assert report.surprise.shape == (400, 4)
+
+
+def slices(flows: Flows, rows: int) -> Iterator[pa.Table]:
+    table = flows.to_arrow().combine_chunks()
+    return (table.slice(first, rows) for first in range(0, table.num_rows, rows))
+
+
+@pytest.mark.parametrize("bundle", [calm, taught])
+@pytest.mark.parametrize("rows", [7, 130])
+def test_a_stream_has_the_verdicts_of_the_whole(bundle: Callable[[], Predictor], rows: int) -> None:
+    whole = host_verdicts(bundle(), network(), explained=200)
+    streamed = host_verdicts(bundle(), slices(network(), rows), explained=200)
+    known = {one.host: one for one in whole.verdicts}
+    assert len(streamed.verdicts) == len(known)
+    for one in streamed.verdicts:
+        other = known[one.host]
+        close = {
+            "confidence": pytest.approx(other.confidence, abs=2e-3),
+            "surprise": pytest.approx(other.surprise, abs=2e-3),
+            "reasons": one.reasons,
+        }
+        assert replace(one, **close) == replace(other, **close)
+        assert [why.flow_id for why in one.reasons] == [why.flow_id for why in other.reasons]
+    assert streamed.verdicts[0].host == whole.verdicts[0].host
+
+
+def test_a_watch_holds_what_hosts_need_and_not_their_flows() -> None:
+    flows = network(12_000)
+    settings = GraphEncoderSettings(width=8, training_flows=64, windows=GraphSettings(window_s=5, wait_s=10))
+    predictor = pretrain("graph", network(400), rng=np.random.default_rng(0), settings=settings)
+    watch = HostWatch(predictor)
+    most_kept, most_waiting, taken, given = 0, 0, 0, 0
+    for batch in slices(flows, 100):
+        taken += 100
+        given += sum(len(surprise) for _, surprise in watch.add(batch))
+        most_kept, most_waiting = max(most_kept, watch.kept_flows), max(most_waiting, taken - given)
+    given += sum(len(surprise) for _, surprise in watch.finish())
+    assert given == 12_000
+    assert most_waiting <= 300, "windows close 10 s after their end, and a batch is 25 s"
+    assert most_kept <= 4500, "a few flows of each of some 110 hosts, and those not yet let go of"
+    assert watch.report().counts["flows"] == 12_000
+
+
+def test_surprise_of_each_flow_comes_with_its_batch() -> None:
+    tables = [surprise_table(batch, surprise) for batch, surprise in HostWatch(calm()).through(slices(network(), 50))]
+    whole = next(HostWatch(calm()).through([network()]))[1]
+    together = pa.concat_tables(tables)
+    assert together.column("flow_id").to_pylist() == network()["flow_id"].to_pylist()
+    np.testing.assert_allclose(together.column("surprise").to_numpy(), whole[:, 0], atol=2e-3)
+
+
+@pytest.mark.parametrize("bundle", [calm, taught])
+def test_a_report_in_between(bundle: Callable[[], Predictor]) -> None:
+    watch = HostWatch(bundle())
+    assert watch.report().verdicts == []
+    for batch in slices(network(), 360):
+        assert list(watch.add(batch)) == [], "some window is open yet"
+    assert 0 < watch.hosts < 45
+    assert 0 < sum(one.flows_out for one in watch.report().verdicts) < 400
+
+
+def test_a_watch_without_a_flow() -> None:
+    with pytest.raises(TaskError, match="there is not one flow"):
+        list(HostWatch(calm()).finish())
 
 
 def test_hosts_without_addresses_have_their_pseudonyms() -> None:

@@ -15,7 +15,7 @@ from ...features.augment.search import drawn_candidates, search
 from ...features.augment.settings import AugmentSettings
 from ...models.convnet import ConvnetClassifier, ConvnetSettings
 from ...models.settings import TrainingSettings
-from ...models.training import fastest_device
+from ...models.training import fastest_device, gains_by_bf16
 from ...settings import settings_from, settings_values
 from ...tasks.metrics import f1_by_class, rounded, scores
 from ..bench import Bench
@@ -86,9 +86,13 @@ def train_network(
     steps: int,
     rng: np.random.Generator,
     *,
-    bf16: bool = True,
+    bf16: bool | None = None,
 ) -> Learner:
-    """The network of the study, the same with a vector for each size, or the autoencoder's, after so many steps."""
+    """The network of the study, the same with a vector for each size, or the autoencoder's, after so many steps.
+
+    `bf16` left out: where the machine is faster with it.
+    """
+    device = fastest_device()
     rows = min(BATCH_ROWS, len(series))
     taught = len(series) * (1 + settings.copies) if settings.policy == "pre-augment" else len(series)
     training = TrainingSettings(
@@ -97,8 +101,8 @@ def train_network(
         batch_rows=rows,
         learning_rate=LEARNING_RATE,
         weight_decay=WEIGHT_DECAY,
-        bf16=bf16,
-        device=fastest_device(),
+        bf16=gains_by_bf16(device) if bf16 is None else bf16,
+        device=device,
     )
     network: Learner
     if kind == ENCODER:
@@ -121,7 +125,8 @@ def _network(
         settings = _searched(run, flows, kind, steps, seed)
         more["found"] = settings_values(settings)
     network = train_network(shown, codes, flows.classes, kind, settings, steps, np.random.default_rng(seed))
-    more |= {"parameters": network.parameters(), "steps": steps, "device": fastest_device()}
+    device = fastest_device()
+    more |= {"parameters": network.parameters(), "steps": steps, "device": device, "bf16": gains_by_bf16(device)}
     answers = {side: network.predict(flows.series.take(rows)) for side, rows in _asked(flows).items()}
     if kind == SCREENED and run.values.get("share") is None:
         plain = bench.at_hand(

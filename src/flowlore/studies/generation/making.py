@@ -14,7 +14,7 @@ from ...features.augment.policy import Augmenter
 from ...features.augment.settings import AugmentSettings
 from ...models.generators import GENERATORS
 from ...models.settings import TrainingSettings
-from ...models.training import fastest_device
+from ...models.training import fastest_device, gains_by_bf16
 from ...tasks.thin_places import ShownVectors
 from ..augmentation.arms import SCREENED, steps_of
 from ..augmentation.examination import train_network
@@ -85,12 +85,13 @@ def _taught(run: Run, bench: Bench, flows: Flows) -> Made:
     epochs = scale.epochs * (WGAN_EPOCHS if values["generator"] == "wgan" else 1)
     if values["mode"] == FROM_AUGMENTED:
         epochs = max(1, round(epochs * len(flows.shown) / len(series) * 2))  # of more flows fewer epochs, more steps
+    device = fastest_device()
     training = replace(
         usual,
         epochs=epochs,
         least_steps=scale.pretrain_steps,
-        bf16=values["generator"] != "wgan",
-        device=fastest_device(),
+        bf16=values["generator"] != "wgan" and gains_by_bf16(device),
+        device=device,
     )
     began = time.process_time()
     told: dict[str, Any] = {} if vectors is None else {"latents": vectors.vectors}

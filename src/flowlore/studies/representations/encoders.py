@@ -149,6 +149,7 @@ def _encoder(bench: Bench, run: Run, values: Mapping[str, Any]) -> tuple[Any, di
 def _made(bench: Bench, run: Run, values: Mapping[str, Any]) -> Made:
     from ...models.autoencoder.encoder import AutoencoderEncoder
     from ...models.settings import TrainingSettings
+    from ...models.training import gains_by_bf16
 
     material, batch, encoder = bench.material(run.data), seen_by(bench, run, values), AutoencoderEncoder()
     rng = bench.rng_for("encoder", run.data, seed=run.seed)
@@ -156,7 +157,10 @@ def _made(bench: Bench, run: Run, values: Mapping[str, Any]) -> Made:
     learn = batch.take(rows_that_teach(material, values["taught_by"], bench.rng_for("part", run.data, seed=run.seed)))
     if values["pretrained"]:
         training = TrainingSettings(
-            epochs=bench.scale.epochs, least_steps=bench.scale.pretrain_steps, patience=PATIENCE, bf16=True
+            epochs=bench.scale.epochs,
+            least_steps=bench.scale.pretrain_steps,
+            patience=PATIENCE,
+            bf16=gains_by_bf16("cpu"),
         )
         may_stop = len(material.validation) and values["taught_by"] == "all"
         held_out = [batch.take(material.validation)] if may_stop else []

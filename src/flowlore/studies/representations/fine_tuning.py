@@ -22,6 +22,7 @@ def fine_tuned(
 ) -> tuple[Taught, dict[str, Any]]:
     """Where the tuned network is no better than the probe on the flows held out, the probe answers, and it is told."""
     from ...models.settings import FineTuningSettings
+    from ...models.training import gains_by_bf16
     from ...tasks.classify.probe import ProbeHead
     from ...tasks.fine_tuning import tuned_head
 
@@ -38,7 +39,7 @@ def fine_tuned(
     settings = FineTuningSettings(
         epochs=min(FineTuningSettings().epochs, 2 * bench.scale.epochs),
         least_steps=bench.scale.network_steps,
-        bf16=True,
+        bf16=gains_by_bf16("cpu"),
     )
     encoder, linear, training = whole.encoder.fine_tuned(
         batch.take(learn),
