@@ -24,7 +24,7 @@ from flowlore.features.augment.settings import AugmentSettings
 from flowlore.features.augment.statistics import flow_statistics
 from flowlore.features.augment.tables import series_of_table
 from flowlore.models.convnet import ConvnetClassifier, ConvnetSettings
-from flowlore.models.training import TrainingSettings
+from flowlore.models.training import TrainingSettings, gains_by_bf16
 from flowlore.settings import settings_hash
 from flowlore.tasks.metrics import scores
 from flowlore.tasks.raw import starts_ns, texts
@@ -118,7 +118,7 @@ def _run(
             batch_rows=rows_a_step,
             learning_rate=4e-3,
             weight_decay=0.05,
-            bf16=True,
+            bf16=gains_by_bf16("cpu"),
         )
         network = ConvnetClassifier(classes, settings)
         network.fit(train, taught, rng, augmentation=augmentation, training=training)

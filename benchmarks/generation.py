@@ -22,7 +22,7 @@ import flowlore
 from benchmarks.machine import machine_class
 from flowlore.flows.table import Flows, concat
 from flowlore.models.generators import GENERATORS
-from flowlore.models.training import TrainingSettings
+from flowlore.models.training import TrainingSettings, gains_by_bf16
 from flowlore.settings import settings_hash
 from flowlore.tasks.fidelity import fidelity
 from flowlore.tasks.generation import imitate
@@ -44,7 +44,9 @@ def main() -> None:
     make = GENERATORS.load(asked.generator)
     settings = replace(make().settings, packets=asked.packets)
     usual: TrainingSettings = make().usual_training
-    training = replace(usual, epochs=asked.epochs or usual.epochs, bf16=asked.generator != "wgan")
+    training = replace(
+        usual, epochs=asked.epochs or usual.epochs, bf16=asked.generator != "wgan" and gains_by_bf16("cpu")
+    )
     rng = np.random.default_rng([asked.seed, asked.shots])
     shown = np.concatenate(
         [rng.choice(split.train[labels[split.train] == one], asked.shots, replace=False) for one in np.unique(labels)]

@@ -129,7 +129,8 @@ def _counted(request: Request, settings: PipelineConfig) -> Iterator[Any]:
     for batch in learning.batches_as_asked(request, settings):
         rows += len(batch)
         yield batch
-    learning.require_flows(rows, request.inputs or [request.listen or request.interface or ""], request.where)
+    if not request.is_live:
+        learning.require_flows(rows, request.inputs, request.where)
 
 
 def _wanted(report: HostReport, host: str) -> HostVerdict:

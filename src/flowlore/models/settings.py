@@ -25,7 +25,7 @@ class TrainingSettings(Settings):
     checkpoint_every_steps: int = setting(200, "steps between checkpoints, where a place for them is given", minimum=1)
     bf16: bool = setting(
         False,
-        "multiply in bfloat16 while training, weights stay float32; pays on GPUs and processors with AVX-512 BF16 or AMX",
+        "multiply in bfloat16 while training, weights stay float32; pays on GPUs and processors with AVX-512 BF16, AMX",
     )
     device: str = setting("cpu", "where to train: cpu, cuda, cuda:1 …")
 

@@ -153,8 +153,8 @@ def fastest_device() -> str:
 def gains_by_bf16(device: str) -> bool:
     """Whether bfloat16 is faster there than float32. A processor that does not know it needs ten times as long."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    tell = getattr(torch.cpu, "get_capabilities", dict)  # torch before 2.11 does not tell
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # an older torch does not
     known = tell()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 

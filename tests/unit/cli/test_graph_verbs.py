@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import flowlore
+from exportsmade import free_port, netflow_v5, sending
 from flowlore.cli import run
 from flowlore.cli.demo import DEMO_CAPTURE
 from flowlore.models.graph.settings import GraphEncoderSettings
@@ -43,6 +44,22 @@ def test_hosts(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert "no flow has the host" in capsys.readouterr().err
     assert run(["hosts", str(office), str(DEMO_CAPTURE), "--host", f"::ffff:{mapped}"]) == 0
     assert capsys.readouterr().out.startswith(f"{mapped}: ")
+
+
+def test_hosts_of_what_is_heard(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    port, output = free_port(), tmp_path / "surprise.jsonl"
+    with sending(port, netflow_v5(3)):
+        words = ["hosts", str(office), "--listen", f"127.0.0.1:{port}", "--duration", "1"]
+        assert run([*words, "--surprise", str(output), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert report["flows"]["flows"] == len(rows) >= 3 and report["hosts"] == len(report["verdicts"]) >= 2
+    assert sum(one["flows_out"] for one in report["verdicts"]) == len(rows)
+    assert all(row["surprise"] is not None for row in rows)
+    assert run(["hosts", str(office), "--listen", f"127.0.0.1:{free_port()}", "--duration", "0.2"]) == 2
+    assert "hosts: there is not one flow" in capsys.readouterr().err
+    assert run(["hosts", str(office)]) == 2
+    assert "nothing to read was named" in capsys.readouterr().err
 
 
 def test_hosts_as_a_spreadsheet(office: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
