@@ -75,7 +75,8 @@ def _print(found: dict[str, Any]) -> None:
     low, high = found["macro_f1_interval"]
     print(f"{found['asked']:,} flows asked; {found['shown_before']:,} were shown in training and are left out")
     print(f"accuracy {found['accuracy']:.3f}, macro F1 {found['macro_f1']:.3f} (95 % interval {low:.3f} to {high:.3f})")
-    print(f"confidence is off by {found['calibration_error']:.3f}; neighbours agree {found['purity']['1']:.3f}")
+    print(f"confidence is off by {found['calibration_error']:.3f}; neighbours agree {found['purity']['1']:.3f}", end="")
+    print("" if found["adjusted_rand"] is None else f", clusters {found['adjusted_rand']:.3f} (adjusted Rand)")
     if found["classes_never_shown"]:
         print(f"never shown: {', '.join(found['classes_never_shown'])}; {found['unknown_found']:.0%} told as unknown")
     if found["alarms"]:

@@ -10,7 +10,17 @@ import numpy as np
 from ..errors import TaskError
 from .alarms import RECALL, alarm_scores, check_benign
 from .classify.episodes import labelled
-from .metrics import calibration_error, f1_by_class, interval, pr_auc, purity, rounded, scores, silhouette
+from .metrics import (
+    adjusted_rand,
+    calibration_error,
+    f1_by_class,
+    interval,
+    pr_auc,
+    purity,
+    rounded,
+    scores,
+    silhouette,
+)
 from .predictor import Predictor, flow_id_bytes
 from .raw import numbers, starts_ns, texts
 
@@ -91,7 +101,19 @@ def evaluate(
         "classes_never_shown": sorted(set(truth[~is_known].tolist())),
         "purity": {str(count): round(share, 4) for count, share in purity(vectors, truth[chosen]).items()},
         "silhouette": round(silhouette(vectors, truth[chosen]), 4),
+        "adjusted_rand": _clusters_agree(vectors, truth[chosen], rng),
     }
+
+
+def _clusters_agree(vectors: Any, truth: Any, rng: np.random.Generator) -> float | None:
+    """How well as many clusters as there are classes, made without a label, are the classes."""
+    from sklearn.cluster import KMeans
+
+    classes = len(np.unique(truth))
+    if not 2 <= classes < len(truth):
+        return None
+    clusters = KMeans(classes, n_init=2, random_state=int(rng.integers(2**31))).fit_predict(vectors)
+    return round(adjusted_rand(truth, clusters), 4)
 
 
 def _lasted_ns(flows: Any) -> int:

@@ -62,6 +62,7 @@ def test_evaluation_leaves_out_what_was_shown(pretrained: Predictor, office: Flo
     low, high = found["macro_f1_interval"]
     assert low <= found["macro_f1"] <= high
     assert set(report["dropped_classes"]) <= set(found["classes_never_shown"])
+    assert 0.1 < found["adjusted_rand"] < 1, "clusters say something of the classes, and not all"
     json.dumps(found, allow_nan=False)
 
 
