@@ -53,6 +53,7 @@ def main() -> None:
         result["learning"] = learning(arguments.learning_flows, arguments.turns, arguments.threads)
     if arguments.day_flows:
         result["day"] = day(arguments.day_flows, arguments.threads)
+        result["hosts_of_a_day"] = hosts_of_a_day(arguments.day_flows // 10, arguments.threads)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
@@ -144,6 +145,71 @@ def day(rows: int, threads: int) -> dict[str, Any]:
         "peak_mb_after_a_day": round(peaks[-1]),
         "held_at_the_end": dict(embedder.counts),
     }
+
+
+def hosts_of_a_day(rows: int, threads: int) -> dict[str, Any]:
+    """The same with verdicts on hosts, from flow tables on: what is held is what hosts need, not their flows."""
+    import resource
+
+    import torch
+
+    from flowlore.models.training import TrainingSettings
+    from flowlore.tasks.hosts import HostWatch
+    from flowlore.tasks.pretraining import pretrain
+
+    torch.set_num_threads(threads)
+    training = TrainingSettings(epochs=1, least_steps=1)
+    flows = as_table(made_up(10_000, with_numbers=True), 0)
+    learnt = pretrain("graph", flows, rng=np.random.default_rng(0), training=training)
+    watch = HostWatch(learnt)
+    batch_rows = rows // (24 * 60)
+    peaks, given, spent_s = [], 0, 0.0
+    for minute in range(24 * 60):
+        made = made_up(
+            batch_rows, with_numbers=True, seed=minute, first_ns=minute * 60 * 10**9, a_second=batch_rows / 60
+        )
+        table = as_table(made, minute * batch_rows)
+        began = time.perf_counter()
+        given += sum(len(surprise) for _, surprise in watch.add(table))
+        spent_s += time.perf_counter() - began
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    began = time.perf_counter()
+    given += sum(len(surprise) for _, surprise in watch.finish())
+    report = watch.report()
+    spent_s += time.perf_counter() - began
+    return {
+        "flows": given,
+        "hosts": len(report.verdicts),
+        "flows_per_s": round(given / spent_s),
+        "flows_held_at_the_end": watch.kept_flows,
+        "peak_mb_after_an_hour": round(peaks[59]),
+        "peak_mb_after_a_day": round(peaks[-1]),
+    }
+
+
+def as_table(flows: FeatureBatch, first: int) -> Any:
+    """Made-up flows as a table that a reader would give."""
+    import pyarrow as pa
+
+    ends, times = flows.channels["graph.ends"], flows.channels["graph.times_ns"]
+    rows = len(flows)
+    mapped = np.frombuffer(bytes(8) + b"\0\0\xff\xff", np.uint32)
+    columns: dict[str, Any] = {}
+    for place, name in enumerate(("src_ip", "dst_ip")):
+        words = np.empty((rows, 4), np.uint32)
+        words[:, :3], words[:, 3] = mapped, ends[:, place] & np.uint64(0xFFFFFFFF)
+        columns[name] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), rows, [None, pa.py_buffer(words)])
+    numbers = np.zeros((rows, 2), np.uint64)
+    numbers[:, 0] = np.arange(first + 1, first + rows + 1)
+    columns["flow_id"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), rows, [None, pa.py_buffer(numbers)])
+    columns["part"] = pa.array(np.zeros(rows, np.uint32))
+    columns["start"] = pa.array(times[:, 0]).cast(pa.timestamp("ns", tz="UTC"))
+    columns["duration_ns"] = pa.array(times[:, 1] - times[:, 0])
+    columns["protocol"] = pa.array(np.full(rows, 6, np.uint8))
+    columns["dst_port"] = pa.array(flows.channels["graph.service"].astype(np.uint16))
+    for place, name in enumerate(("packets_fwd", "packets_rev", "bytes_fwd", "bytes_rev")):
+        columns[name] = pa.array(flows.channels["quantities"][:, place].astype(np.uint64))
+    return pa.table(columns)
 
 
 def made_up(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..settings import settings_hash
+from .freed_memory import freed_memory_kept
 from .settings import TrainingSettings
 
 AT_FIRST = 10  # steps after which a running mean keeps half of itself: it forgets fresh weights soon
@@ -67,6 +68,7 @@ class TrainingReport:
     seconds: float
 
 
+@freed_memory_kept()
 def train(
     module: nn.Module,
     loss: Loss,
