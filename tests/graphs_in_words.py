@@ -26,8 +26,9 @@ def flows_between(
     *,
     copies: list[int] | None = None,
     services: list[int] | None = None,
+    lasted_s: float = 0.0,
 ) -> FeatureBatch:
-    """Flows with these ends (0 is unknown) that ended at these times and lasted no time."""
+    """Flows with these ends (0 is unknown) that ended at these times and lasted so long."""
     rows = len(ends)
     times = np.round(np.array(ended_s, np.float64).reshape(rows) * SECOND_NS).astype(np.int64)
     keys = np.array(ends, np.uint64).reshape(rows, 2)
@@ -35,7 +36,7 @@ def flows_between(
         length=rows,
         channels={
             "graph.ends": keys,
-            "graph.times_ns": np.stack([times, times], axis=1),
+            "graph.times_ns": np.stack([times - round(lasted_s * SECOND_NS), times], axis=1),
             "graph.copy": np.array(copies or [0] * rows, np.uint64),
             "graph.service": np.array(services or [0] * rows, np.int32),
             "graph.protocol": np.zeros(rows, np.int32),

@@ -35,7 +35,7 @@ def embed(
     predictor = learning.loaded(bundle, settings)
     masked: frozenset[str] | None = None
     with open_writer(output, overwrite=overwrite, metadata={"bundle": bundle}) as writer:
-        for batch, found in predictor.embed_batches(learning.batches_of(flows, settings, where)):
+        for batch, found in predictor.embed_batches(learning.batches_of(flows, settings, where), patient=True):
             masked = frozenset(found.masked) if masked is None else masked & frozenset(found.masked)
             lists = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.ravel()), found.vectors.shape[1])
             for part in keys(batch).append_column("vector", lists).to_batches():

@@ -86,7 +86,7 @@ def hosts(
     from ..flows.addresses import host_text
     from ..tasks.hosts import HostWatch, surprise_table
 
-    watch = HostWatch(learning.loaded(bundle, settings), ordinary=ordinary)
+    watch = HostWatch(learning.loaded(bundle, settings), ordinary=ordinary, patient=not request.is_live)
     rows = 0
     with contextlib.ExitStack() as stack:
         strange = stack.enter_context(_writer(surprise, bundle, overwrite=overwrite)) if surprise else None

@@ -76,10 +76,10 @@ def loaded(bundle: str, settings: PipelineConfig) -> Predictor:
 
 
 def fitting(predictor: Predictor, settings: PipelineConfig) -> Predictor:
-    """The same; windows of graphs that were asked for and are not its own are refused."""
-    from ..tasks.windows import check_windows
+    """The same, waiting for late flows as was asked; windows of graphs that are not its own are refused."""
+    from ..tasks.windows import in_windows
 
-    check_windows(predictor, settings.graph.windows)
+    predictor = in_windows(predictor, settings.graph.windows)
     _refuse_other_sight(predictor, settings)
     return predictor
 

@@ -64,7 +64,7 @@ def predict(
     )  # fmt: skip
     check(request)
     settings = options.resolved(config, set)
-    answers_to = _answers_to(bundle, settings, explain)
+    answers_to = _answers_to(bundle, settings, explain, patient=not request.is_live)
     named: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     masked: frozenset[str] | None = None
@@ -112,7 +112,9 @@ def _print(report: dict[str, Any], unknown: Counter[str]) -> None:
         print(f"{report['flows']:,} answers → {printable(report['output'])}")
 
 
-def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Callable[[Iterator[Any]], "Answers"]:
+def _answers_to(
+    bundle: str, settings: "PipelineConfig", explain: bool, patient: bool
+) -> Callable[[Iterator[Any]], "Answers"]:
     """What answers: a taught bundle, or the classifier that learnt together with a generator."""
     from ..tasks.bundle import load_bundle
     from ..tasks.bundle_shelf import find_bundle
@@ -135,7 +137,7 @@ def _answers_to(bundle: str, settings: "PipelineConfig", explain: bool) -> Calla
     def answers(batches: Iterator[Any]) -> "Answers":
         from ..tasks.explanation import with_reasons
 
-        for batch, embedding in predictor.embed_batches(batches):
+        for batch, embedding in predictor.embed_batches(batches, patient=patient):
             table = predictor.predict_embedded(batch, embedding)
             yield (with_reasons(table, predictor, batch) if explain else table), frozenset(embedding.masked)
 

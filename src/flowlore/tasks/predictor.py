@@ -216,9 +216,10 @@ class Predictor:
             return self.embed(flows[wanted], with_numbers=with_numbers)
         return self.embed(flows, with_numbers=with_numbers).take(wanted)
 
-    def embed_batches(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
+    def embed_batches(self, batches: Iterable[Any], *, patient: bool = False) -> Iterator[tuple[Any, Embedding]]:
         """Each batch with its vectors, in bounded memory. An encoder of graphs gives a batch back when the windows of
-        all its flows have closed, so that flows of other batches are neighbours too.
+        all its flows have closed, so that flows of other batches are neighbours too; when `patient`, windows stay open
+        for as long as flows were seen to come late, an hour at most.
         """
         if not hasattr(self.encoder, "embedder"):
             for batch in batches:
@@ -226,7 +227,7 @@ class Predictor:
             return
         from .windows import embedded_in_windows
 
-        yield from embedded_in_windows(self, batches)
+        yield from embedded_in_windows(self, batches, patient=patient)
 
     def predict(self, flows: Any) -> pa.Table:
         """A row for each flow: label, confidence, the set of answers that holds the truth, unknown, novelty.

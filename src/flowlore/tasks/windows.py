@@ -30,7 +30,9 @@ class _Waiting:
     numbers: npt.NDArray[np.float32] | None
 
 
-def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterator[tuple[Any, Embedding]]:
+def embedded_in_windows(
+    predictor: Predictor, batches: Iterable[Any], *, patient: bool = False
+) -> Iterator[tuple[Any, Embedding]]:
     """Each batch as soon as the windows of all its flows have closed, in the order in which they came.
 
     Some batches may have no addresses or times at all; a stream in which none has is refused at its end.
@@ -39,7 +41,7 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
     from ..features.graphs.ends import require_ends
     from ..features.numbers import plain_numbers
 
-    embedder = predictor.encoder.embedder()  # type: ignore[attr-defined]  # encoders whose unit is in windows have it
+    embedder = predictor.encoder.embedder(patient=patient)  # type: ignore[attr-defined]  # as `embed_batches` looked
     waiting: deque[_Waiting] = deque()
     rows, in_graph, last = 0, 0, None
     for flows in batches:
@@ -60,20 +62,26 @@ def embedded_in_windows(predictor: Predictor, batches: Iterable[Any]) -> Iterato
     yield from _complete(predictor, waiting)
 
 
-def check_windows(predictor: Predictor, windows: GraphSettings) -> None:
-    """Refuse windows that were asked for and are not those of the bundle."""
+def in_windows(predictor: Predictor, windows: GraphSettings) -> Predictor:
+    """The predictor, waiting for late flows as was asked for. Windows that are not those of the bundle are refused."""
     from ..features.graphs.settings import GraphSettings
 
-    trained = getattr(getattr(predictor.encoder, "settings", None), "windows", windows)
-    if windows not in (GraphSettings(), trained):
+    trained = getattr(getattr(predictor.encoder, "settings", None), "windows", None)
+    if trained is None or windows in (GraphSettings(), trained):
+        return predictor
+    as_usual, as_trained = (
+        replace(one, wait_s=windows.wait_s, most_waiting=windows.most_waiting) for one in (GraphSettings(), trained)
+    )
+    if windows not in (as_usual, as_trained):
         differing = next(
-            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(trained, one.name)
+            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(as_trained, one.name)
         )
         raise BundleError(
             f"graph: bundle `{predictor.name or predictor.model}` was trained with `{differing}` "
             f"{getattr(trained, differing)}, and {getattr(windows, differing)} was asked for",
             hint=f"leave the setting out, or train anew: `flowlore pretrain graph … --set graph.windows.{differing}=…`",
         )
+    return replace(predictor, encoder=predictor.encoder.waiting(windows))  # type: ignore[attr-defined]  # it has windows
 
 
 def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:

@@ -54,8 +54,9 @@ def test_hosts_of_what_is_heard(office: Path, tmp_path: Path, capsys: pytest.Cap
     report = json.loads(capsys.readouterr().out)
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert report["flows"]["flows"] == len(rows) >= 3 and report["hosts"] == len(report["verdicts"]) >= 2
-    assert sum(one["flows_out"] for one in report["verdicts"]) == len(rows)
-    assert all(row["surprise"] is not None for row in rows)
+    judged = [row for row in rows if "surprise" in row]
+    assert sum(one["flows_out"] for one in report["verdicts"]) == len(judged) >= 3
+    assert len(judged) + report["flows"].get("copies", 0) == len(rows), "the same records come again and again"
     assert run(["hosts", str(office), "--listen", f"127.0.0.1:{free_port()}", "--duration", "0.2"]) == 2
     assert "hosts: there is not one flow" in capsys.readouterr().err
     assert run(["hosts", str(office)]) == 2
@@ -124,6 +125,7 @@ def test_windows_are_those_of_the_bundle(office: Path, tmp_path: Path, capsys: p
     assert "was trained with `window_s` 5.0, and 10.0 was asked for" in capsys.readouterr().err
     assert not page.exists()
     assert run([*asked, "graph.windows.window_s=5"]) == 0
+    assert run([*asked, "graph.windows.wait_s=600", "--set", "graph.windows.most_waiting=1000"]) == 0
     for verb, more in (("embed", ["-o", str(tmp_path / "vectors.parquet")]), ("discover", [])):
         assert run([verb, str(office), str(DEMO_CAPTURE), *more, "--set", "graph.windows.memory_windows=2"]) == 2
         assert "was trained with `memory_windows` 5, and 2 was asked for" in capsys.readouterr().err

@@ -127,6 +127,42 @@ def test_a_flow_reported_late_counts_in_the_window_that_is_open() -> None:
     assert patient.counts["late"] == 0
 
 
+def test_a_long_flow_does_not_hurry_those_that_begin_after_it() -> None:
+    """In a table in order of start a long flow ends far ahead; what time it is, starts tell."""
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0))
+    graphs = [*stream.add(flows_between([(1, 2)], [501.0], lasted_s=500.0))]
+    for second in (2.0, 3.0, 20.0, 21.0):
+        graphs += stream.add(flows_between([(3, 4)], [second]))
+    found = told([*graphs, *stream.finish()])
+    assert [found.flows[row]["window"] for row in range(5)] == [100, 0, 0, 4, 4]
+    assert stream.counts["late"] == 0
+
+
+def test_who_is_patient_waits_as_long_as_flows_come_late() -> None:
+    """An exporter tells of flows 300 s after their end: by the second of its records that is known."""
+    begins = np.arange(0.0, 2000.0, 10.0)
+    told_late = [float(second) for pair in zip(begins + 300, begins, strict=True) for second in pair]
+    late = {}
+    for patient in (False, True):
+        stream = GraphStream(GraphSettings(window_s=5, wait_s=65), patient=patient)
+        graphs: list[Graph] = []
+        for second in told_late:
+            graphs += stream.add(flows_between([(1, 2)], [second]))
+        found = told([*graphs, *stream.finish()])
+        late[patient] = stream.counts["late"]
+        if patient:
+            assert all(flow["window"] == int(told_late[row] // 5) for row, flow in found.flows.items())
+    assert late[True] == 0 and late[False] > 150
+
+
+def test_patience_ends_after_an_hour() -> None:
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0), patient=True)
+    for second in (100_000.0, 0.0, 100_001.0, 110_000.0, 1.0):
+        list(stream.add(flows_between([(1, 2)], [second])))
+    assert stream.counts["late"] == 1, "what comes later than an hour after its end counts in the window that is open"
+    assert len(stream._waiting) < 5
+
+
 def test_what_waits_is_bounded() -> None:
     stream = GraphStream(GraphSettings(window_s=5, wait_s=1000, most_waiting=10))
     graphs: list[Graph] = []

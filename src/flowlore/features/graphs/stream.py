@@ -46,20 +46,24 @@ class GraphStream:
         *,
         stretch_flows: int = STRETCH_FLOWS,
         remembers: bool = True,
+        patient: bool = False,
     ) -> None:
-        """A graph spans windows of up to `stretch_flows` flows; each begins anew unless it `remembers` those before."""
+        """A graph spans windows of up to `stretch_flows` flows; each begins anew unless it `remembers` those before.
+
+        When `patient`, windows stay open for as long as flows were seen to come late, an hour at most.
+        """
         self.settings, self.stretch_flows, self.remembers = settings, stretch_flows, remembers
         self.counts: Counter[str] = Counter()
-        self._waiting = Waiting(settings.window_ns, settings.wait_ns, settings.most_waiting)
+        self._waiting = Waiting(settings.window_ns, settings.wait_ns, settings.most_waiting, patient=patient)
         self._context = Rows.empty()
         self._context_windows: Integers = np.zeros(0, np.int64)
 
     def add(self, flows: FeatureBatch) -> Iterator[Graph]:
         """Take flows as `extract` gives them with `graph` on; gives graphs of the windows that have closed."""
-        rows = self._rows(flows)
+        rows, starts_ns = self._rows(flows)
         self.counts["flows"] += len(flows)
         self.counts["alone"] += len(flows) - len(rows)
-        yield from self._graphs(self._waiting.add(rows))
+        yield from self._graphs(self._waiting.add(rows, starts_ns))
 
     def finish(self) -> Iterator[Graph]:
         """Graphs of the windows that are still open."""
@@ -70,12 +74,13 @@ class GraphStream:
         lowest = self._waiting.lowest_number()
         return self.counts["flows"] if lowest is None else lowest
 
-    def _rows(self, flows: FeatureBatch) -> Rows:
+    def _rows(self, flows: FeatureBatch) -> tuple[Rows, Integers]:
+        """Flows that are in a graph, and when they began."""
         placed = np.flatnonzero(flows.has("graph"))
         if not len(placed):
-            return Rows.empty()
+            return Rows.empty(), np.zeros(0, np.int64)
         ends = flows.channels["graph.ends"]
-        return Rows(
+        rows = Rows(
             number=placed + self.counts["flows"],
             seen_ns=np.ascontiguousarray(flows.channels["graph.times_ns"][placed, 1]),
             source=np.ascontiguousarray(ends[placed, 0]),
@@ -83,6 +88,7 @@ class GraphStream:
             copy=np.ascontiguousarray(flows.channels["graph.copy"][placed]),
             service=np.ascontiguousarray(flows.channels["graph.service"][placed]),
         )
+        return rows, flows.channels["graph.times_ns"][placed, 0]
 
     def _graphs(self, closed: Rows) -> Iterator[Graph]:
         self.counts["late"], self.counts["hurried"] = self._waiting.late, self._waiting.hurried

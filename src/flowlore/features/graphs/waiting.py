@@ -12,6 +12,7 @@ Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 FIRST_NS, LAST_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+MOST_PATIENCE_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,15 +47,20 @@ class Rows:
 
 
 class Waiting:
-    """Holds rows until time has passed the end of their window, and gives them back in order of time."""
+    """Holds rows until time has passed the end of their window, and gives them back in order of time.
 
-    def __init__(self, window_ns: int, wait_ns: int, most: int) -> None:
-        self.window_ns, self.wait_ns, self.most = window_ns, wait_ns, most
+    What time it is, the latest start of a flow tells: in a table in order of start a long flow ends far ahead of those
+    that come after it. When `patient`, it waits as long as flows were seen to be reported after their end, up to an
+    hour: exporters report a flow minutes later, and files of one time may be read one after the other.
+    """
+
+    def __init__(self, window_ns: int, wait_ns: int, most: int, *, patient: bool = False) -> None:
+        self.window_ns, self.wait_ns, self.most, self.patient = window_ns, wait_ns, most, patient
         self.late = 0  # came after their window had closed, and count in the one that was open
         self.hurried = 0  # left a window that closed early, since too many waited
         self._held: list[Rows] = []
         self._open_window: int | None = None
-        self._latest_ns, self._earliest_ns = FIRST_NS, LAST_NS
+        self._now_ns, self._earliest_ns = FIRST_NS, LAST_NS
 
     def __len__(self) -> int:
         return sum(map(len, self._held))
@@ -63,10 +69,14 @@ class Waiting:
         """Of the rows that wait; None where none does."""
         return min((int(rows.number.min()) for rows in self._held), default=None)
 
-    def add(self, rows: Rows) -> Rows:
-        """Take new rows; gives those whose windows are closed by them."""
+    def add(self, rows: Rows, starts_ns: Integers) -> Rows:
+        """Take new rows, which began then; gives those whose windows are closed by them."""
         if not len(rows):
             return rows
+        if self.patient:
+            now_ns = np.maximum.accumulate(np.maximum(starts_ns, self._now_ns))
+            delay_ns = int((now_ns - rows.seen_ns).max()) + self.window_ns
+            self.wait_ns = max(self.wait_ns, min(delay_ns, MOST_PATIENCE_NS))
         if self._open_window is not None:
             opens_ns = self._open_window * self.window_ns
             is_late = rows.seen_ns < opens_ns
@@ -78,8 +88,8 @@ class Waiting:
                 )
         self._held.append(rows)
         self._earliest_ns = min(self._earliest_ns, int(rows.seen_ns.min()))
-        self._latest_ns = max(self._latest_ns, int(rows.seen_ns.max()))
-        return self._closed_before((self._latest_ns - self.wait_ns) // self.window_ns)
+        self._now_ns = max(self._now_ns, int(starts_ns.max()))
+        return self._closed_before((self._now_ns - self.wait_ns) // self.window_ns)
 
     def finish(self) -> Rows:
         """All that still waits."""

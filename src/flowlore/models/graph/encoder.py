@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, ClassVar, Self
@@ -14,6 +15,7 @@ import torch
 from ...errors import ModelError
 from ...features.batch import FeatureBatch
 from ...features.graphs.ends import refuse_constant
+from ...features.graphs.settings import GraphSettings
 from ...features.graphs.stream import GraphStream
 from ...features.scaling import Scaling
 from ...features.settings import FeatureSettings
@@ -195,12 +197,22 @@ class GraphEncoder:
             out[part.rows] = part.vectors
         return out
 
-    def embedder(self, *, with_surprise: bool = False) -> GraphEmbedder:
+    def embedder(self, *, with_surprise: bool = False, patient: bool = False) -> GraphEmbedder:
         """Embeds a stream of batches window by window, in bounded memory, and gives hosts their vectors too.
 
-        `with_surprise` also says how unusual each flow is.
+        `with_surprise` also says how unusual each flow is. When `patient`, windows stay open for as long as flows were
+        seen to come late: for files, where nobody waits for the first answers.
         """
-        return GraphEmbedder(self.made(), self.settings, self.scaling, with_surprise=with_surprise)
+        return GraphEmbedder(self.made(), self.settings, self.scaling, with_surprise=with_surprise, patient=patient)
+
+    def waiting(self, windows: GraphSettings) -> Self:
+        """The same, which waits for late flows as these windows say."""
+        own = self.settings.windows
+        made = copy(self)
+        made.settings = replace(
+            self.settings, windows=replace(own, wait_s=windows.wait_s, most_waiting=windows.most_waiting)
+        )
+        return made
 
     def surprise(self, batch: FeatureBatch) -> npt.NDArray[np.float64]:
         """How little each flow was expected, without any label: 1 is as one in ten flows of training, 2 as one in a

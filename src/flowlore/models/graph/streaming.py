@@ -49,11 +49,17 @@ class GraphEmbedder:
     """Holds the flows of open windows, and of each layer the states of the windows that are remembered."""
 
     def __init__(
-        self, pupil: Pupil, settings: GraphEncoderSettings, scaling: Scaling | None, *, with_surprise: bool = False
+        self,
+        pupil: Pupil,
+        settings: GraphEncoderSettings,
+        scaling: Scaling | None,
+        *,
+        with_surprise: bool = False,
+        patient: bool = False,
     ) -> None:
         self.pupil, self.network, self.settings, self.scaling = pupil, pupil.network, settings, scaling
         self.with_surprise = with_surprise
-        self.stream = GraphStream(settings.windows, stretch_flows=EMBEDDING_FLOWS)
+        self.stream = GraphStream(settings.windows, stretch_flows=EMBEDDING_FLOWS, patient=patient)
         self.last_read: tuple[GraphTensors, Memory | None] | None = None  # what the last graph's vectors come from
         self._memory: Memory | None = None
         self._held: list[tuple[int, Floats, npt.NDArray[np.int32]]] = []  # first row, numbers, protocol

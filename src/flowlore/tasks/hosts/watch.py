@@ -35,7 +35,7 @@ def host_verdicts(
     `ordinary` names the classes that are no news; left out, those of the bundle called benign, normal, background, also
     with a detail after a slash.
     """
-    watch = HostWatch(predictor, ordinary=ordinary)
+    watch = HostWatch(predictor, ordinary=ordinary, patient=True)
     for _ in watch.through([flows] if hasattr(flows, "__len__") else flows):
         pass
     return watch.report(explained=explained)
@@ -63,10 +63,13 @@ class HostWatch:
     speak loudest of it.
     """
 
-    def __init__(self, predictor: Predictor, *, ordinary: Sequence[str] | None = None) -> None:
+    def __init__(self, predictor: Predictor, *, ordinary: Sequence[str] | None = None, patient: bool = False) -> None:
+        """When `patient`, windows stay open for as long as flows were seen to come late: for files."""
         self._telling = Telling(predictor, ordinary)
         self.predictor = predictor
-        self._embedder = predictor.encoder.embedder(with_surprise=True)  # type: ignore[attr-defined]  # `Telling` looked
+        self._embedder = predictor.encoder.embedder(  # type: ignore[attr-defined]  # `Telling` looked
+            with_surprise=True, patient=patient
+        )
         self._memory = HostMemory(len(self._telling.classes), predictor.encoder.width)
         self._kept = KeptFlows()
         self._waiting: deque[_Waiting] = deque()
