@@ -96,9 +96,9 @@ def hosts(
             if strange is not None:
                 _write(surprise_table(batch, surprises), strange)
         report = watch.report(explained=top, host=None if host is None else host_text(host))
-        shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
         if verdicts is not None:
             _write(report.to_arrow(), verdicts)
+    shown = report.verdicts[:top] if host is None else [_wanted(report, host)]
     if json:
         from .text import print_json
 
@@ -221,7 +221,9 @@ def _print_host(one: HostVerdict) -> None:
 
 
 def _print_counts(counts: dict[str, Any], hosts: int) -> None:
-    left_out = {name: counts.get(name, 0) for name in ("alone", "copies", "sampled", "late", "hurried")}
+    left_out = {
+        name: counts.get(name, 0) for name in ("alone", "copies", "sampled", "distant", "unjudged", "late", "hurried")
+    }
     words = ", ".join(f"{count:,} {_LEFT_OUT[name]}" for name, count in left_out.items() if count)
     print(
         f"{hosts:,} hosts, {counts['flows']:,} flows in {counts['windows']:,} windows" + (f"; {words}" if words else "")
@@ -232,6 +234,8 @@ _LEFT_OUT = {
     "alone": "without ends or time",
     "copies": "left out as further slices of a flow",
     "sampled": "left out of crowded windows",
+    "distant": "told too long before their end",
+    "unjudged": "of hosts beyond the first million",
     "late": "reported late",
     "hurried": "of windows that closed early",
 }

@@ -156,8 +156,7 @@ def gains_by_bf16(device: str) -> bool:
     """Whether bfloat16 is faster there than float32. A processor that does not know it needs ten times as long."""
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # an older torch does not
-    known = tell()
+    known = torch.cpu.get_capabilities()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 

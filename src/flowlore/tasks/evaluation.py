@@ -110,7 +110,7 @@ def _clusters_agree(vectors: Any, truth: Any, rng: np.random.Generator) -> float
     from sklearn.cluster import KMeans
 
     classes = len(np.unique(truth))
-    if not 2 <= classes < len(truth):
+    if not 2 <= classes < len(truth) or len(np.unique(vectors, axis=0)) < classes:
         return None
     clusters = KMeans(classes, n_init=2, random_state=int(rng.integers(2**31))).fit_predict(vectors)
     return round(adjusted_rand(truth, clusters), 4)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..features.graphs.settings import GraphSettings
 
 
+WAITS = ("wait_s", "most_waiting")  # settings of windows that no vector depends on
+
+
 @dataclass(eq=False)
 class _Waiting:
     """A batch, and as many of its vectors as are there."""
@@ -63,25 +66,30 @@ def embedded_in_windows(
 
 
 def in_windows(predictor: Predictor, windows: GraphSettings) -> Predictor:
-    """The predictor, waiting for late flows as was asked for. Windows that are not those of the bundle are refused."""
+    """The predictor, waiting for late flows as was asked for. Windows that are not those of the bundle are refused.
+
+    A setting that has its default value was not asked for: the bundle's own stays.
+    """
     from ..features.graphs.settings import GraphSettings
 
     trained = getattr(getattr(predictor.encoder, "settings", None), "windows", None)
-    if trained is None or windows in (GraphSettings(), trained):
+    if trained is None:
         return predictor
-    as_usual, as_trained = (
-        replace(one, wait_s=windows.wait_s, most_waiting=windows.most_waiting) for one in (GraphSettings(), trained)
-    )
-    if windows not in (as_usual, as_trained):
-        differing = next(
-            one.name for one in fields(windows) if getattr(windows, one.name) != getattr(as_trained, one.name)
-        )
+    usual = GraphSettings()
+    asked = [one.name for one in fields(windows) if getattr(windows, one.name) != getattr(usual, one.name)]
+    others = [name for name in asked if name not in WAITS and getattr(windows, name) != getattr(trained, name)]
+    if others:
+        differing = others[0]
         raise BundleError(
             f"graph: bundle `{predictor.name or predictor.model}` was trained with `{differing}` "
             f"{getattr(trained, differing)}, and {getattr(windows, differing)} was asked for",
             hint=f"leave the setting out, or train anew: `flowlore pretrain graph … --set graph.windows.{differing}=…`",
         )
-    return replace(predictor, encoder=predictor.encoder.waiting(windows))  # type: ignore[attr-defined]  # it has windows
+    waits = {name: getattr(windows, name) for name in asked if name in WAITS}
+    if not waits:
+        return predictor
+    encoder = predictor.encoder.waiting(replace(trained, **waits))  # type: ignore[attr-defined]  # it has windows
+    return replace(predictor, encoder=encoder)
 
 
 def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:

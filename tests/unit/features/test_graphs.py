@@ -155,6 +155,26 @@ def test_who_is_patient_waits_as_long_as_flows_come_late() -> None:
     assert late[True] == 0 and late[False] > 150
 
 
+def test_nothing_waits_behind_a_flow_of_days() -> None:
+    """Told at its begin, in a table in order of start: it is given up, in no graph, and nothing is held for it."""
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0, most_waiting=20))
+    graphs = [*stream.add(flows_between([(1, 2)], [200_000.0], lasted_s=200_000.0))]
+    for second in range(1, 200):
+        graphs += stream.add(flows_between([(3, 4)], [float(second)]))
+        assert stream.counts["flows"] - stream.waiting_from() <= 30
+    found = told([*graphs, *stream.finish()])
+    assert stream.counts["distant"] == 1 and 0 in found.left_out
+    assert len(found.flows) == 199 and stream.counts["hurried"] == stream.counts["late"] == 0
+
+
+def test_what_was_given_up_comes_in_the_end() -> None:
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=100, most_waiting=3))
+    list(stream.add(flows_between([(1, 2)], [2000.0], lasted_s=2000.0)))
+    assert list(stream.add(flows_between([(0, 4)] * 4, [1.0] * 4))) == [], "these are in no graph"
+    assert stream.waiting_from() == 0
+    assert told(list(stream.finish())).flows[0]["window"] == 400
+
+
 def test_patience_ends_after_an_hour() -> None:
     stream = GraphStream(GraphSettings(window_s=5, wait_s=0), patient=True)
     for second in (100_000.0, 0.0, 100_001.0, 110_000.0, 1.0):

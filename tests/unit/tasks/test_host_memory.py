@@ -90,6 +90,16 @@ def test_counts() -> None:
 
 
 @pytest.mark.usefixtures("settled_often")
+def test_of_too_many_numbers_those_met_least_are_forgotten() -> None:
+    counts = Counts(most=3)
+    for _ in range(5):
+        counts.add(np.array([7, 7, 8, 9], np.uint64))
+    counts.add(np.arange(20, 30, dtype=np.uint64))
+    words, found = counts.all()
+    assert dict(zip(words.tolist(), found.tolist(), strict=True)) == {7: 10, 8: 5, 9: 5}
+
+
+@pytest.mark.usefixtures("settled_often")
 def test_most_holds_few_items_of_each_owner() -> None:
     rng, most, expected = np.random.default_rng(0), Most(2), defaultdict(Counter)
     for item in range(40):

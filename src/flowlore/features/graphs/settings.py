@@ -35,8 +35,8 @@ class GraphSettings(Settings):
     )
     wait_s: float = setting(
         65.0,
-        "how long a window stays open for flows reported late, in s, as the meter reports silent ones; what comes "
-        "later counts in the window that is open",
+        "a window stays open until a flow has begun so many s after its end, as the meter reports silent ones late; "
+        "what comes later counts in the window that is open",
         minimum=0.0,
         maximum=86_400,
     )

@@ -37,7 +37,8 @@ class GraphStream:
     """The next graphs while flows arrive. A flow is seen, with its totals, in the window in which it ended.
 
     `counts` says what came in and where it went: `flows`, `nodes` (flows that are in a graph), `hosts`, `windows`,
-    and why others are in none: `alone` (ends or times unknown), `copies`, `sampled`; `late` and `hurried` are in one.
+    and why others are in none: `alone` (ends or times unknown), `copies`, `sampled`, `distant` (told so long before
+    their end that `most_waiting` flows came after them); `late` and `hurried` are in one.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class GraphStream:
         self.settings, self.stretch_flows, self.remembers = settings, stretch_flows, remembers
         self.counts: Counter[str] = Counter()
         self._waiting = Waiting(settings.window_ns, settings.wait_ns, settings.most_waiting, patient=patient)
+        self._given_up = Rows.empty()  # to be left out of the next graph
         self._context = Rows.empty()
         self._context_windows: Integers = np.zeros(0, np.int64)
 
@@ -63,16 +65,29 @@ class GraphStream:
         rows, starts_ns = self._rows(flows)
         self.counts["flows"] += len(flows)
         self.counts["alone"] += len(flows) - len(rows)
-        yield from self._graphs(self._waiting.add(rows, starts_ns))
+        closed = self._waiting.add(rows, starts_ns)
+        self._give_up()
+        yield from self._graphs(closed)
 
     def finish(self) -> Iterator[Graph]:
         """Graphs of the windows that are still open."""
+        self._waiting.take_back(self._given_up)
+        self._given_up = Rows.empty()
         yield from self._graphs(self._waiting.finish())
 
     def waiting_from(self) -> int:
         """The lowest number of a flow that is still to come in a graph; earlier flows need not be kept."""
+        lowest = [int(self._given_up.number.min())] if len(self._given_up) else []
+        if (waiting := self._waiting.lowest_number()) is not None:
+            lowest.append(waiting)
+        return min(lowest, default=self.counts["flows"])
+
+    def _give_up(self) -> None:
+        """Nothing waits for the end of a flow behind which too many wait."""
+        before = self.counts["flows"] - self.settings.most_waiting
         lowest = self._waiting.lowest_number()
-        return self.counts["flows"] if lowest is None else lowest
+        if lowest is not None and lowest < before:
+            self._given_up = Rows.concat([self._given_up, self._waiting.give_up(before)])
 
     def _rows(self, flows: FeatureBatch) -> tuple[Rows, Integers]:
         """Flows that are in a graph, and when they began."""
@@ -108,6 +123,11 @@ class GraphStream:
             new_place = np.cumsum(kept) - 1
             substitutes = np.where(substitutes >= 0, new_place[substitutes], NONE).astype(np.int32)
             rows, windows = rows.take(kept), windows[kept]
+        if len(self._given_up):
+            self.counts["distant"] += len(self._given_up)
+            left_out = np.concatenate([left_out, self._given_up.number])
+            substitutes = np.concatenate([substitutes, np.full(len(self._given_up), NONE, np.int32)])
+            self._given_up = Rows.empty()
         graph = _linked(rows, windows, len(context), left_out, substitutes, settings, self.remembers)
         self.counts["nodes"] += graph.flows
         self.counts["hosts"] += graph.hosts

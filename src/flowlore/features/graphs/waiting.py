@@ -13,6 +13,7 @@ Keys = npt.NDArray[np.uint64]
 
 FIRST_NS, LAST_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 MOST_PATIENCE_NS = 3600 * 10**9
+MOST_PATIENT_FLOWS = 300_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -51,11 +52,13 @@ class Waiting:
 
     What time it is, the latest start of a flow tells: in a table in order of start a long flow ends far ahead of those
     that come after it. When `patient`, it waits as long as flows were seen to be reported after their end, up to an
-    hour: exporters report a flow minutes later, and files of one time may be read one after the other.
+    hour and while few enough flows wait: exporters report a flow minutes later, and files of one time may be read one
+    after the other.
     """
 
     def __init__(self, window_ns: int, wait_ns: int, most: int, *, patient: bool = False) -> None:
         self.window_ns, self.wait_ns, self.most, self.patient = window_ns, wait_ns, most, patient
+        self._patience_ns = wait_ns
         self.late = 0  # came after their window had closed, and count in the one that was open
         self.hurried = 0  # left a window that closed early, since too many waited
         self._held: list[Rows] = []
@@ -76,7 +79,7 @@ class Waiting:
         if self.patient:
             now_ns = np.maximum.accumulate(np.maximum(starts_ns, self._now_ns))
             delay_ns = int((now_ns - rows.seen_ns).max()) + self.window_ns
-            self.wait_ns = max(self.wait_ns, min(delay_ns, MOST_PATIENCE_NS))
+            self._patience_ns = max(self._patience_ns, min(delay_ns, MOST_PATIENCE_NS))
         if self._open_window is not None:
             opens_ns = self._open_window * self.window_ns
             is_late = rows.seen_ns < opens_ns
@@ -89,7 +92,23 @@ class Waiting:
         self._held.append(rows)
         self._earliest_ns = min(self._earliest_ns, int(rows.seen_ns.min()))
         self._now_ns = max(self._now_ns, int(starts_ns.max()))
-        return self._closed_before((self._now_ns - self.wait_ns) // self.window_ns)
+        wait_ns = self._patience_ns if len(self) <= MOST_PATIENT_FLOWS else self.wait_ns
+        return self._closed_before((self._now_ns - wait_ns) // self.window_ns)
+
+    def give_up(self, before: int) -> Rows:
+        """Rows below this number that end later than any flow has begun by now: too much would wait behind them."""
+        held = Rows.concat(self._held) if self._held else Rows.empty()
+        is_distant = (held.number < before) & (held.seen_ns > self._now_ns)
+        if not is_distant.any():
+            return Rows.empty()
+        self._held = [held.take(~is_distant)] if not is_distant.all() else []
+        self._earliest_ns = min((int(rows.seen_ns.min()) for rows in self._held), default=LAST_NS)
+        return held.take(is_distant)
+
+    def take_back(self, rows: Rows) -> None:
+        """What was given up, to come with the rest."""
+        if len(rows):
+            self._held.append(rows)
 
     def finish(self) -> Rows:
         """All that still waits."""

@@ -207,10 +207,10 @@ class GraphEncoder:
 
     def waiting(self, windows: GraphSettings) -> Self:
         """The same, which waits for late flows as these windows say."""
-        own = self.settings.windows
         made = copy(self)
         made.settings = replace(
-            self.settings, windows=replace(own, wait_s=windows.wait_s, most_waiting=windows.most_waiting)
+            self.settings,
+            windows=replace(self.settings.windows, wait_s=windows.wait_s, most_waiting=windows.most_waiting),
         )
         return made
 

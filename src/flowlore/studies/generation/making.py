@@ -103,6 +103,7 @@ def _taught(run: Run, bench: Bench, flows: Flows) -> Made:
         "learning_s": round(time.process_time() - began, 1),
         "steps": report.steps,
         "parameters": generator.parameters(),
+        "bf16": training.bf16,
     }
     return arrays, {"state": state, "cost": cost}
 

@@ -34,6 +34,10 @@ def examine(run: Run, bench: Bench) -> dict[str, Any]:
         taught, more = _on_vectors(run, bench, shown, rng)
     else:
         taught, more = _on_raw(run, bench, shown, rng)
+    if "encoder" in run.values:
+        from ...models.training import gains_by_bf16
+
+        more = more | {"bf16": gains_by_bf16("cpu")}
     return scored(taught, material, shown, rng) | more
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ...features.batch import FeatureBatch
 
 Integers = npt.NDArray[np.int64]
-SHOWN = ("flow_id", "part", "start", "src_ip", "dst_ip", "src_name", "dst_name", "protocol", "dst_port")
+SHOWN = ("flow_id", "part", "src_ip", "dst_ip", "src_name", "dst_name", "protocol", "dst_port")
 LEAST_KEPT = 4096
 
 
@@ -37,22 +37,25 @@ class KeptFlows:
 
     def keep_only(self, numbers: Integers) -> None:
         """Let go of all others."""
-        pieces = []
-        for held, table, batch in self._pieces:
-            stays = np.flatnonzero(np.isin(held, numbers))
-            if len(stays):
-                pieces.append((held[stays], table.take(pa.array(stays)), batch.take(stays)))
-        self._pieces = [_joined(pieces)] if pieces else []
-        self._rows = sum(len(held) for held, _, _ in self._pieces)
+        held, table, batch = self._in_order()
+        stays = np.flatnonzero(np.isin(held, numbers))
+        self._pieces = [(held[stays], table.take(pa.array(stays)), batch.take(stays))]
+        self._rows = len(stays)
         self._limit = max(LEAST_KEPT, 2 * self._rows)
 
     def of(self, numbers: Integers) -> tuple[pa.Table, FeatureBatch]:
         """These flows, in this order."""
-        held, table, batch = _joined(self._pieces)
-        self._pieces = [(held, table, batch)]
-        order = np.argsort(held, kind="stable")
-        places = order[np.searchsorted(held[order], numbers)]
+        held, table, batch = self._in_order()
+        places = np.searchsorted(held, numbers)
         return table.take(pa.array(places)), batch.take(places)
+
+    def _in_order(self) -> tuple[Integers, pa.Table, FeatureBatch]:
+        """All of them in one piece, by number."""
+        if len(self._pieces) > 1:
+            held, table, batch = _joined(self._pieces)
+            order = np.argsort(held, kind="stable")
+            self._pieces = [(held[order], table.take(pa.array(order)), batch.take(order))]
+        return self._pieces[0]
 
 
 def lone(batch: FeatureBatch) -> FeatureBatch:

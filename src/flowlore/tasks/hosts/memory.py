@@ -1,12 +1,12 @@
 """What is remembered of hosts while their flows pass: as much as there are hosts and pairs of hosts, not flows.
 
-Shape letters: H hosts, C classes, S scores a flow has (one a class, and its surprise last), T flows that decide.
+Shape letter: S scores that a flow has, one for each class, and its surprise last.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ SURPRISING_ENOUGH = 1.0  # as one in ten flows of training
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint64]
+MOST_HOSTS = 1_000_000
 NEVER = np.iinfo(np.int64)
 
 
@@ -37,6 +38,9 @@ class Passing:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def take(self, wanted: Integers) -> Self:
+        return type(self)(**{field.name: getattr(self, field.name)[wanted] for field in fields(self)})
+
 
 class HostMemory:
     """Sums, counts and the few flows that speak loudest, of each host. A host has a number by order of appearance.
@@ -44,7 +48,9 @@ class HostMemory:
     What speaks of a host are the flows that it was sent, and from the first that it begins only those that it begins.
     """
 
-    def __init__(self, classes: int, width: int) -> None:
+    def __init__(self, classes: int, width: int, *, most_hosts: int = MOST_HOSTS) -> None:
+        self.most_hosts = most_hosts
+        self.unjudged = 0  # flows of hosts that came when there were too many
         self.classes, scores = classes, classes + 1
         self.spoken = range(classes) if classes else range(scores)  # scores whose partners and windows are counted
         self.enough = SURE_ENOUGH if classes else SURPRISING_ENOUGH
@@ -80,6 +86,10 @@ class HostMemory:
         """Remember flows: which of them (places here) showed a host first, with the side on which it was."""
         known = len(self)
         hosts, first_seen = self._numbered(flows.ends)
+        judged = np.flatnonzero((hosts >= 0).all(axis=1))
+        if len(judged) < len(flows):
+            self.unjudged += len(flows) - len(judged)
+            flows, hosts = flows.take(judged), hosts[judged]
         self._count(flows, hosts)
         newly_begun = np.unique(hosts[:, 0])
         newly_begun = newly_begun[self._columns["flows"][newly_begun, 0] == 0]
@@ -99,9 +109,9 @@ class HostMemory:
 
     def add_vectors(self, ends: Keys, vectors: npt.NDArray[np.float32]) -> None:
         """Vectors that hosts had in a window each."""
-        hosts, _ = self._numbered(ends[:, None])
-        np.add.at(self._columns["vectors"], hosts[:, 0], vectors)
-        np.add.at(self._columns["windows"], hosts[:, 0], 1)
+        hosts = self._numbered(ends[:, None])[0][:, 0]
+        np.add.at(self._columns["vectors"], hosts[hosts >= 0], vectors[hosts >= 0])
+        np.add.at(self._columns["windows"], hosts[hosts >= 0], 1)
 
     def referred(self) -> Integers:
         """Numbers of the flows that speak loudest of any host."""
@@ -133,7 +143,9 @@ class HostMemory:
         return (host * (self.classes + 1) + score) * 2 + (not began)
 
     def _numbered(self, ends: Keys) -> tuple[Integers, Integers]:
-        """Numbers of hosts, in the shape of `ends`; and of every host 0, or where new here its first place in it."""
+        """Numbers of hosts, in the shape of `ends`, -1 of those that are too many; and of every host 0, or where it is
+        new here its first place in it.
+        """
         names, first, places = np.unique(ends, return_index=True, return_inverse=True)
         numbers = np.empty(len(names), np.int64)
         first_seen = np.zeros(len(self), np.int64)
@@ -141,7 +153,9 @@ class HostMemory:
         for place in np.argsort(first, kind="stable").tolist():
             key = int(names[place])
             number = self._place.get(key)
-            if number is None:
+            if number is None and len(self._place) >= self.most_hosts:
+                number = -1
+            elif number is None:
                 number = self._place[key] = len(self._place)
                 appeared.append(int(first[place]))
             numbers[place] = number

@@ -8,12 +8,14 @@ import numpy.typing as npt
 Words = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 LEAST_PENDING = 65_536
+MOST_WORDS = 16_000_000
 
 
 class Counts:
-    """How often each number was met."""
+    """How often each number was met. Of more than `most` numbers those that were met least are forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_WORDS) -> None:
+        self.most = most
         self._words, self._counts = np.zeros(0, np.uint64), np.zeros(0, np.int64)
         self._pending: list[tuple[Words, Integers]] = []
         self._waiting = 0
@@ -31,11 +33,16 @@ class Counts:
         return self._words, self._counts
 
     def _settle(self) -> None:
+        if not self._pending:
+            return
         words = np.concatenate([self._words, *(found for found, _ in self._pending)])
         counts = np.concatenate([self._counts, *(count for _, count in self._pending)])
         self._words, places = np.unique(words, return_inverse=True)
         self._counts = np.zeros(len(self._words), np.int64)
         np.add.at(self._counts, places, counts)
+        if len(self._words) > self.most:
+            stays = np.sort(np.argpartition(-self._counts, self.most)[: self.most])
+            self._words, self._counts = self._words[stays], self._counts[stays]
         self._pending, self._waiting = [], 0
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import BundleError, TaskError
-from ..predictor import Predictor
+from ..predictor import Predictor, seen_by
 from .memory import DECIDING_FLOWS, SURE_ENOUGH, HostMemory
 from .verdicts import ORDINARY
 
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 NO_CLASS = -1
 
 
@@ -45,6 +46,7 @@ class Telling:
                 hint="`flowlore fit` teaches it classes; without them hosts are told by surprise",
             )
         self.predictor = predictor
+        self.sees_numbers = predictor.head is not None and predictor.head.sees_numbers
         self.classes: list[str] = [] if predictor.head is None else predictor.head.classes_.astype(str).tolist()
         unknown = [name for name in ordinary or () if name not in self.classes]
         if unknown:
@@ -55,15 +57,15 @@ class Telling:
         named_ordinary = [{name.lower(), name.lower().partition("/")[0]} & wanted for name in self.classes]
         self.is_ordinary = np.array([bool(one) for one in named_ordinary], np.bool_)
 
-    def scores(self, vectors: npt.NDArray[np.float32], surprise: npt.NDArray[np.float32]) -> Numbers:
-        """How sure of each class, and the surprise of each flow."""
-        return np.column_stack([self.confidences(vectors), np.nan_to_num(surprise[:, 0])])
+    def scores(self, vectors: Floats, numbers: Floats | None, surprise: Floats) -> Numbers:
+        """How sure of each class, and the surprise of each flow. `numbers` are plain ones, for heads that see them."""
+        return np.column_stack([self.confidences(vectors, numbers), np.nan_to_num(surprise[:, 0])])
 
-    def confidences(self, vectors: npt.NDArray[np.float32]) -> Numbers:
+    def confidences(self, vectors: Floats, numbers: Floats | None) -> Numbers:
         head, calibration = self.predictor.head, self.predictor.calibration
         if head is None or calibration is None or not len(vectors):
             return np.zeros((len(vectors), len(self.classes)))
-        sure: Numbers = calibration.confidences(head.predict_proba(vectors))
+        sure: Numbers = calibration.confidences(head.predict_proba(seen_by(head, vectors, numbers)))
         return sure
 
     def judge(self, memory: HostMemory) -> Judged:

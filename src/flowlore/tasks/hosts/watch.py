@@ -1,8 +1,11 @@
-"""`HostWatch`: batches of flows go in, verdicts on their hosts come out, in memory that grows with hosts only."""
+"""`HostWatch`: batches of flows go in, verdicts on hosts come out.
+
+Memory grows with hosts and pairs of hosts, not with flows.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,9 +16,9 @@ import numpy.typing as npt
 from ...errors import TaskError
 from ...features.batch import FeatureBatch
 from ..predictor import Predictor
-from ..raw import numbers, starts_ns
+from ..raw import numbers
 from .kept_flows import SHOWN, KeptFlows, lone
-from .memory import HostMemory, Passing
+from .memory import MOST_HOSTS, HostMemory, Passing
 from .telling import NO_CLASS, Judged, Telling
 from .verdicts import HostReport, HostVerdict, Reason, Role
 
@@ -35,8 +38,11 @@ def host_verdicts(
     `ordinary` names the classes that are no news; left out, those of the bundle called benign, normal, background, also
     with a detail after a slash.
     """
+    import pyarrow as pa
+
     watch = HostWatch(predictor, ordinary=ordinary, patient=True)
-    for _ in watch.through([flows] if hasattr(flows, "__len__") else flows):
+    is_table = isinstance(flows, pa.Table | pa.RecordBatch) or hasattr(flows, "to_arrow")
+    for _ in watch.through([flows] if is_table else flows):
         pass
     return watch.report(explained=explained)
 
@@ -48,7 +54,7 @@ class _Waiting:
     flows: Any
     shown: pa.Table  # what verdicts show of its flows
     batch: FeatureBatch
-    starts_ns: Integers
+    numbers: npt.NDArray[np.float32] | None  # plain ones, for heads that look at them
     first: int
     surprise: Surprise
     missing: int
@@ -59,18 +65,26 @@ class _Waiting:
 
 
 class HostWatch:
-    """Watches hosts while flows arrive. Held are the flows of open windows, sums of each host, and the few flows that
-    speak loudest of it.
+    """Watches hosts while flows arrive. Held are the flows of open windows, sums of each host and pair of hosts, and
+    the few flows that speak loudest of a host. Of more than `most_hosts` hosts the first are judged, and flows of
+    others are counted as `unjudged`.
     """
 
-    def __init__(self, predictor: Predictor, *, ordinary: Sequence[str] | None = None, patient: bool = False) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        ordinary: Sequence[str] | None = None,
+        patient: bool = False,
+        most_hosts: int = MOST_HOSTS,
+    ) -> None:
         """When `patient`, windows stay open for as long as flows were seen to come late: for files."""
         self._telling = Telling(predictor, ordinary)
         self.predictor = predictor
         self._embedder = predictor.encoder.embedder(  # type: ignore[attr-defined]  # `Telling` looked
             with_surprise=True, patient=patient
         )
-        self._memory = HostMemory(len(self._telling.classes), predictor.encoder.width)
+        self._memory = HostMemory(len(self._telling.classes), predictor.encoder.width, most_hosts=most_hosts)
         self._kept = KeptFlows()
         self._waiting: deque[_Waiting] = deque()
         self._names: list[str] = []
@@ -96,22 +110,27 @@ class HostWatch:
             last = flows
         yield from self.finish(last)
 
-    def add(self, flows: Any) -> Iterator[tuple[Any, Surprise]]:
+    def add(self, flows: Any) -> list[tuple[Any, Surprise]]:
         """Take a batch; gives batches that are done."""
+        import pyarrow as pa
+
         from ...features.extract import extract, table_of
+        from ...features.numbers import plain_numbers
 
         table = table_of(flows)
         batch = extract(table, self.predictor.features.without_context(), in_parts=True)
         self._in_graph += int(batch.has("graph").sum())
         shown = table.select([name for name in SHOWN if name in table.column_names]).combine_chunks()
+        shown = shown.append_column("start_ns", pa.array(batch.channels["graph.times_ns"][:, 0]))
+        numbers = plain_numbers(batch) if self._telling.sees_numbers else None
         surprise = np.full((len(batch), 4), np.nan, np.float32)
-        self._waiting.append(_Waiting(flows, shown, batch, starts_ns(shown), self._rows, surprise, len(batch)))
+        self._waiting.append(_Waiting(flows, shown, batch, numbers, self._rows, surprise, len(batch)))
         self._rows += len(batch)
         for part in self._embedder.add(batch):
             self._take(part)
-        yield from self._done()
+        return self._done()
 
-    def finish(self, last: Any = None) -> Iterator[tuple[Any, Surprise]]:
+    def finish(self, last: Any = None) -> list[tuple[Any, Surprise]]:
         """Close the windows that are open. `last` is a batch that may tell why no flow is in any."""
         from ...features.extract import table_of
         from ...features.graphs.ends import refuse_constant, require_ends
@@ -128,7 +147,7 @@ class HostWatch:
             self._take(part)
         if self.hosts == 1:
             refuse_constant(np.ones((self._in_graph, 2), np.uint64))
-        yield from self._done()
+        return self._done()
 
     def report(self, *, explained: int = 20, host: str | None = None) -> HostReport:
         """What is to be said by now: of all hosts, with reasons for the first, or for `host` alone."""
@@ -142,7 +161,9 @@ class HostWatch:
             verdicts.append(verdict)
         vectors = memory["vectors"] / np.maximum(memory["windows"], 1)[:, None]
         return HostReport(
-            verdicts=verdicts, vectors=vectors[judged.order].astype(np.float32), counts=dict(self._embedder.counts)
+            verdicts=verdicts,
+            vectors=vectors[judged.order].astype(np.float32),
+            counts=dict(self._embedder.counts) | {"unjudged": memory.unjudged},
         )
 
     def _take(self, part: Any) -> None:
@@ -154,18 +175,20 @@ class HostWatch:
         in_window = np.flatnonzero(part.windows >= 0)
         if not len(in_window):
             return
-        rows = part.rows[in_window]
+        rows, windows = part.rows[in_window], part.windows[in_window]
+        plain = self._gathered(rows, lambda one: one.numbers) if self._telling.sees_numbers else None
         passing = Passing(
             numbers=rows,
             ends=self._gathered(rows, lambda one: one.batch.channels["graph.ends"]),
-            starts_ns=self._gathered(rows, lambda one: one.starts_ns),
-            windows=part.windows[in_window],
-            scores=self._telling.scores(part.vectors[in_window], part.surprise[in_window]),
+            starts_ns=self._gathered(rows, lambda one: one.batch.channels["graph.times_ns"][:, 0]),
+            windows=windows,
+            scores=self._telling.scores(part.vectors[in_window], plain, part.surprise[in_window]),
         )
         shown, sides = self._memory.add(passing)
         self._name(rows[shown], sides)
         self._memory.add_vectors(part.host_keys, part.host_vectors)
-        self._keep(np.intersect1d(self._memory.heard, rows))
+        heard = np.flatnonzero(np.isin(rows, self._memory.heard))
+        self._keep(rows[heard], windows[heard])
 
     def _gathered(self, rows: Integers, of: Any) -> npt.NDArray[Any]:
         """A column of flows that wait, by their numbers."""
@@ -190,23 +213,30 @@ class HostWatch:
                 names[here] = np.where(sides[here] == 0, both[0], both[1])
         self._names.extend(names.tolist())
 
-    def _keep(self, rows: Integers) -> None:
+    def _keep(self, rows: Integers, windows: Integers) -> None:
+        import pyarrow as pa
+
         for one in self._waiting:
-            here = rows[one.within(rows)]
+            here = one.within(rows)
             if len(here):
-                places = here - one.first
-                self._kept.add(here, _taken(one.shown, places), lone(one.batch.take(places)))
+                places = rows[here] - one.first
+                shown = _taken(one.shown, places).append_column("window", pa.array(windows[here]))
+                self._kept.add(rows[here], shown, lone(one.batch.take(places)))
         if self._kept.is_crowded:
             self._kept.keep_only(self._memory.referred())
 
-    def _done(self) -> Iterator[tuple[Any, Surprise]]:
+    def _done(self) -> list[tuple[Any, Surprise]]:
+        done = []
         while self._waiting and not self._waiting[0].missing:
             one = self._waiting.popleft()
-            yield one.flows, one.surprise
+            done.append((one.flows, one.surprise))
+        return done
 
     def _explained(self, number: int, verdict: HostVerdict, judged: Judged) -> HostVerdict:
         """The same verdict with the flows, partners and windows that decided it."""
         from dataclasses import replace
+
+        from ...features.numbers import plain_numbers
 
         score = int(judged.reason[number])
         flows = self._memory["places"][number, score]
@@ -216,16 +246,16 @@ class HostWatch:
         alone: list[float | None] = [None] * len(scores)
         nearly = None
         if self._telling.classes:
-            alone = self._telling.confidences(self.predictor.encoder.embed(batch))[:, score].tolist()
+            plain = plain_numbers(batch) if self._telling.sees_numbers else None
+            alone = self._telling.confidences(self.predictor.encoder.embed(batch), plain)[:, score].tolist()
             nearly = None if score == judged.label[number] else self._telling.classes[score]
-        partners = self._memory.telling_partners(number, score)
-        return replace(
-            verdict,
-            nearly=nearly,
-            reasons=tuple(_reasons(table, verdict.role, scores.tolist(), alone)),
-            deciding_partners={self._names[partner]: count for partner, count in partners.items()},
-            deciding_windows=self._memory.telling_windows(number, score),
-        )
+        reasons = tuple(_reasons(table, verdict.role, scores.tolist(), alone))
+        partners = {self._names[one]: count for one, count in self._memory.telling_partners(number, score).items()}
+        windows = self._memory.telling_windows(number, score)
+        if not partners:  # no flow speaks loudly enough: those that speak loudest
+            partners = dict(Counter(reason.partner for reason in reasons).most_common())
+            windows = dict(Counter(table.column("window").to_pylist()).most_common())
+        return replace(verdict, nearly=nearly, reasons=reasons, deciding_partners=partners, deciding_windows=windows)
 
 
 class _Plain:
@@ -265,7 +295,7 @@ def _reasons(table: pa.Table, role: Role, scores: list[float], alone: list[float
     from ...flows.protocols import service_words
     from ..predictor import keys
 
-    ids, begins = keys(table).column("flow_id").to_pylist(), starts_ns(table).tolist()
+    ids, begins = keys(table).column("flow_id").to_pylist(), table.column("start_ns").to_pylist()
     partners = _ends_as_text(table)[0 if role == "target" else 1]
     ports = np.nan_to_num(numbers(table, ("protocol", "dst_port"))).astype(np.int64).tolist()
     for identity, start, partner, service, score, without in zip(
