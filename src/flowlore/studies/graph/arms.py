@@ -94,6 +94,7 @@ def _arms() -> Iterator[tuple[str, dict[str, Any], float]]:
         yield tuned, encoder | {"tuned": True}, 7.0
     yield f"{OWN_PAST}, probe", {"encoder": encoder_values(own_past=True), "head": "probe"}, 0.7
     encoder = {"encoder": encoder_values(taught="elsewhere")}
+    yield f"{ELSEWHERE}, extra trees", encoder | {"head": "extra-trees", "windows": False}, 1.2  # `fit --head forest`
     yield f"{ELSEWHERE}, extra trees with windows", encoder | {"head": "extra-trees", "windows": True}, 1.2
     for name, method, price in (
         ("LightGBM", "lightgbm", 0.6),

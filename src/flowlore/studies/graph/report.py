@@ -31,12 +31,12 @@ from .arms import (
     WITH_WINDOWS,
     WITHOUT_WINDOWS,
 )
-from .targets import MACRO_F1, OURS, PR_AUC, TUNED, of_task, targets_section
+from .targets import BESIDE_NUMBERS, MACRO_F1, ON_VECTORS, PR_AUC, TUNED, of_task, targets_section
 
 FALSE_A_DAY = number_of("false_a_day")
 NOVEL = number_of("novel.macro_f1")
 TRIVIAL = 0.95  # macro F1 of a simple method without windows, from the least share of labels
-RANKED = (*OURS, SCRATCH, "never trained, probe", *WITH_WINDOWS, *WITHOUT_WINDOWS)
+RANKED = (*ON_VECTORS, *BESIDE_NUMBERS, SCRATCH, "never trained, probe", *WITH_WINDOWS, *WITHOUT_WINDOWS)
 
 
 def written(evidence: Evidence, question: str) -> Report:

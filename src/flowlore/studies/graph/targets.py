@@ -28,7 +28,8 @@ PR_AUC = number_of("pr_auc")
 GAIN, AT_SHARE = 0.0687, 0.05
 FEW = (5, 10, 20)
 TUNED = f"{ELSEWHERE}, fine-tuned"
-OURS = (f"{ELSEWHERE}, probe", TUNED, f"{HERE}, probe", f"{HERE}, fine-tuned")
+ON_VECTORS = (f"{ELSEWHERE}, probe", TUNED, f"{HERE}, probe", f"{HERE}, fine-tuned")
+BESIDE_NUMBERS = (f"{ELSEWHERE}, extra trees", f"{ELSEWHERE}, extra trees with windows")
 Row = tuple[str, str, str, str]
 
 
@@ -87,6 +88,14 @@ def _over_scratch(evidence: Evidence) -> list[Row]:
 
 def _over_windows(evidence: Evidence) -> list[Row]:
     """The best arm of the network over the best simple method with windows, few-shot, by task."""
+    rows = (
+        _few_shot(evidence, "best head on vectors alone", ON_VECTORS),
+        _few_shot(evidence, "trees on vectors beside numbers", BESIDE_NUMBERS),
+    )
+    return [row for row in rows if row is not None]
+
+
+def _few_shot(evidence: Evidence, name: str, arms: Sequence[str]) -> Row | None:
     results = evidence.of(SHOTS)
     won, words = 0, []
     for task in task_names():
@@ -94,7 +103,7 @@ def _over_windows(evidence: Evidence) -> list[Row]:
         for data in dict.fromkeys(one.data for one in of_task(results, task)):
             for shots in FEW:
                 cells = [one for one in of_task(results, task) if (one.data, one.shots) == (data, shots)]
-                ours, simple = _best(cells, OURS), _best(cells, WITH_WINDOWS)
+                ours, simple = _best(cells, arms), _best(cells, WITH_WINDOWS)
                 if ours is not None and simple is not None:
                     differences.append(ours - simple)
         if differences:
@@ -102,11 +111,9 @@ def _over_windows(evidence: Evidence) -> list[Row]:
             won += mean > 0
             words.append(f"{task} {mean:+.3f}")
     if not words:
-        return []
+        return None
     shown = ", ".join(shots_words(shots) for shots in FEW)
-    return [
-        _row(f"best arm over the best simple one with windows, {shown}", "2 of 3 tasks", "; ".join(words), won >= 2)
-    ]
+    return _row(f"{name} over the best simple method with windows, {shown}", "2 of 3 tasks", "; ".join(words), won >= 2)
 
 
 def _over_kitsune(evidence: Evidence) -> list[Row]:
