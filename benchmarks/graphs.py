@@ -107,7 +107,7 @@ def learning(rows: int, turns: int, threads: int) -> dict[str, Any]:
         encoder = GraphEncoder(settings)
         encoder.prepare([flows], np.random.default_rng(0))
         embedding = _best(partial(encoder.embed, flows), turns)
-        training = TrainingSettings(batch_rows=1, epochs=1)
+        training = TrainingSettings(batch_rows=1, epochs=1, least_steps=1)  # each flow once
         report = max(
             (GraphEncoder(settings).fit([flows], np.random.default_rng(0), training=training) for _ in range(turns)),
             key=lambda one: rows / one.seconds,
