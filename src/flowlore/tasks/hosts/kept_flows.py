@@ -22,6 +22,7 @@ class KeptFlows:
         self._pieces: list[tuple[Integers, pa.Table, FeatureBatch]] = []
         self._rows = 0
         self._limit = LEAST_KEPT
+        self._is_in_order = True
 
     def __len__(self) -> int:
         return self._rows
@@ -29,6 +30,7 @@ class KeptFlows:
     def add(self, numbers: Integers, table: pa.Table, batch: FeatureBatch) -> None:
         self._pieces.append((numbers, table, batch))
         self._rows += len(numbers)
+        self._is_in_order = False
 
     @property
     def is_crowded(self) -> bool:
@@ -51,10 +53,11 @@ class KeptFlows:
 
     def _in_order(self) -> tuple[Integers, pa.Table, FeatureBatch]:
         """All of them in one piece, by number."""
-        if len(self._pieces) > 1:
+        if not self._is_in_order:
             held, table, batch = _joined(self._pieces)
             order = np.argsort(held, kind="stable")
             self._pieces = [(held[order], table.take(pa.array(order)), batch.take(order))]
+            self._is_in_order = True
         return self._pieces[0]
 
 
