@@ -56,9 +56,9 @@ class UnknownNumba(Exception):
     """Machine code cannot stand for itself: this release keeps things in another way, or the kernel needs Numba."""
 
 
-def whole(function: Callable[..., object]) -> Any:
+def whole(function: Callable[..., object], options: dict[str, Any]) -> Any:
     """Compiled, wrapped and kept on disk by Numba."""
-    return njit(cache=True, nogil=True)(function)
+    return njit(cache=True, nogil=True, **options)(function)
 
 
 def plain(function: Callable[..., object]) -> Any:

@@ -10,9 +10,10 @@ import torch
 from flowlore.errors import InputError, ModelError
 from flowlore.features.batch import FeatureBatch
 from flowlore.features.graphs.settings import GraphSettings
+from flowlore.models.graph import losses as losses_module
 from flowlore.models.graph.encoder import GraphEncoder, _in_equal_parts
 from flowlore.models.graph.links import hide_links, without
-from flowlore.models.graph.losses import contrast_loss
+from flowlore.models.graph.losses import contrast_in_parts, contrast_loss
 from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.models.graph.streaming import Embedded
 from flowlore.models.training import TrainingSettings
@@ -265,6 +266,35 @@ def test_flows_of_one_window_are_not_asked_for_each_other() -> None:
     sides = torch.eye(2).repeat_interleave(2, 0)
     assert float(contrast_loss(sides[:2], groups[:2], windows[:2])) == 0
     assert float(contrast_loss(sides, groups, windows)) < 0.01
+
+
+@pytest.mark.parametrize("with_windows", [False, True])
+def test_telling_flows_apart_is_what_it_says(with_windows: bool) -> None:
+    """Beside the definition, written out pair by pair."""
+    torch.manual_seed(3)
+    sides, groups, windows = torch.randn(40, 6), torch.randint(0, 7, (40,)), torch.randint(0, 3, (40,))
+    alike = torch.nn.functional.normalize(sides, dim=1)
+    losses = []
+    for row in range(40):
+        here = [other for other in range(40) if other != row]
+        together = [other for other in here if groups[other] == groups[row] and groups[row] != 0]
+        beside = [other for other in together if with_windows and windows[other] == windows[row]]
+        asked = [other for other in together if other not in beside]
+        shown = torch.stack([alike[row] @ alike[other] for other in here if other not in beside]) / 0.1
+        if asked:
+            right = torch.stack([alike[row] @ alike[other] for other in asked]) / 0.1
+            losses.append(shown.logsumexp(0) - right.mean())
+    told = contrast_loss(sides, groups, windows if with_windows else None)
+    assert float(told) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+
+
+def test_a_crowded_window_is_told_apart_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    sides, groups = torch.randn(1000, 6), torch.randint(1, 4, (1000,))
+    whole = float(contrast_loss(sides, groups))
+    monkeypatch.setattr(losses_module, "MOST_TOLD_APART", 128)
+    parts = float(contrast_in_parts(sides, groups, torch.Generator().manual_seed(0)))
+    assert whole - np.log(8) - 0.3 < parts < whole, "as hard, among an eighth as many"
 
 
 def test_networks_apart_are_each_on_their_own_scale_and_heard_alike() -> None:

@@ -169,12 +169,17 @@ def flow_inputs(graph: GraphTensors, *, window_numbers: bool, steps: int = 0) ->
         missing.to(graph.numbers.dtype),
         *([_in_steps(known, steps) * ~missing.repeat_interleave(steps, 1)] if steps else []),
         torch.nn.functional.one_hot(graph.protocol, PROTOCOL_CLASSES).to(graph.numbers.dtype),
-        _waves(graph.order),
+        waves(graph.order),
     ]
     if window_numbers:
-        known = (graph.window_numbers >= 0).to(graph.numbers.dtype)
-        parts += [torch.log1p(graph.window_numbers.clamp(min=0) * MILLISECONDS) / 8, known]
+        parts.append(window_inputs(graph.window_numbers))
     return torch.cat(parts, 1)
+
+
+def window_inputs(numbers: Tensor) -> Tensor:
+    """Numbers of flows within their window, and which are known."""
+    known = (numbers >= 0).to(numbers.dtype)
+    return torch.cat([torch.log1p(numbers.clamp(min=0) * MILLISECONDS) / 8, known], 1)
 
 
 def flow_input_width(numbers: int, *, window_numbers: bool, steps: int = 0) -> int:
@@ -201,7 +206,7 @@ def _in_steps(numbers: Tensor, steps: int) -> Tensor:
     return risen.clamp(0, 1).flatten(1)
 
 
-def _waves(order: Tensor) -> Tensor:
+def waves(order: Tensor) -> Tensor:
     """Sines and cosines of a place, the slowest over ten thousand places."""
     half = ORDER_CODES // 2
     speeds = torch.exp(torch.arange(half, device=order.device) * (-np.log(10_000.0) / half))

@@ -18,6 +18,7 @@ from .surprise import Usual, no_usual
 
 CONTRAST_WIDTH = 64
 TEMPERATURE = 0.1
+MOST_TOLD_APART = 4096  # every flow is told from every other: memory and time grow with the square
 
 
 class Pupil(nn.Module):
@@ -43,7 +44,7 @@ class Pupil(nn.Module):
             graph = hide_sources(graph, settings, generator)
         if not (settings.link_weight or settings.mask_weight or settings.company_weight):
             own = self.network.own_states(graph)
-            return settings.contrast_weight * contrast_loss(self.own_side(own), graph.belongs)
+            return settings.contrast_weight * contrast_in_parts(self.own_side(own), graph.belongs, generator)
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
@@ -54,9 +55,10 @@ class Pupil(nn.Module):
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
         if settings.contrast_weight:
-            total = total + settings.contrast_weight * contrast_loss(self.own_side(states[0][0]), graph.belongs)
+            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, generator)
+            total = total + settings.contrast_weight * told
         if settings.company_weight:
-            told = contrast_loss(self.state_side(flows), graph.belongs, graph.flow_window)
+            told = contrast_in_parts(self.state_side(flows), graph.belongs, generator, graph.flow_window)
             total = total + settings.company_weight * told
         return total
 
@@ -72,26 +74,50 @@ class Pupil(nn.Module):
             self.levels.copy_(torch.from_numpy(found.levels))
 
 
+def contrast_in_parts(
+    sides: Tensor, belongs: Tensor, generator: torch.Generator, windows: Tensor | None = None
+) -> Tensor:
+    """`contrast_loss`, of at most `MOST_TOLD_APART` flows at a time where a crowded window brings more."""
+    rows = len(sides)
+    if rows <= MOST_TOLD_APART:
+        return contrast_loss(sides, belongs, windows)
+    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // MOST_TOLD_APART))
+    told = [
+        contrast_loss(sides.index_select(0, part), belongs[part], None if windows is None else windows[part])
+        * (len(part) / rows)
+        for part in parts
+    ]
+    return torch.stack(told).sum()
+
+
 def contrast_loss(sides: Tensor, belongs: Tensor, windows: Tensor | None = None) -> Tensor:
     """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others of the graph.
 
     With `windows`, flows of one window are not asked for each other: their common host would give the answer away.
     """
     sides = F.normalize(sides.float(), dim=1)
-    alike = sides @ sides.T / TEMPERATURE
-    together = (belongs[:, None] == belongs[None]) & (belongs != 0)[:, None]
-    itself = torch.eye(len(belongs), dtype=torch.bool, device=belongs.device)
-    asked = together & ~itself
-    left_out = itself
-    if windows is not None:
-        beside = windows[:, None] == windows[None]
-        left_out = itself | (together & beside)
-        asked = asked & ~beside
-    has_any = asked.any(1)
-    if not has_any.any():
+    known = belongs != 0
+    with_itself, sums = _sums_of_groups(sides, belongs)
+    if windows is None:
+        left_out, beside = torch.eye(len(belongs), dtype=torch.bool, device=belongs.device), (known.float(), sides)
+    else:
+        pairs = torch.stack([belongs, windows], 1)
+        left_out = (pairs[:, None] == pairs[None]).all(2) & known[:, None]
+        left_out.fill_diagonal_(True)
+        beside = _sums_of_groups(sides, torch.unique(pairs, dim=0, return_inverse=True)[1])
+    asked = (with_itself - beside[0]).masked_fill(~known, 0.0)  # flows that each is asked for
+    if not (asked > 0).any():
         return sides.sum() * 0.0
-    shares = F.log_softmax(alike.masked_fill(left_out, -torch.inf), 1).masked_fill(~asked, 0.0)
-    return -(shares.sum(1)[has_any] / asked.sum(1)[has_any]).mean()
+    alike = (sides @ sides.T / TEMPERATURE).masked_fill(left_out, -torch.inf)
+    right = (sides * (sums - beside[1])).sum(1) / TEMPERATURE / asked.clamp(min=1)
+    return (torch.logsumexp(alike, 1) - right)[asked > 0].mean()
+
+
+def _sums_of_groups(sides: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+    """For each flow, how many flows are of its group, and the sum of their rows."""
+    found, numbers, counts = torch.unique(groups, return_inverse=True, return_counts=True)
+    sums = sides.new_zeros((len(found), sides.shape[1])).index_add(0, numbers, sides)
+    return counts[numbers].float(), sums.index_select(0, numbers)
 
 
 def hide_sources(graph: GraphTensors, settings: GraphEncoderSettings, generator: torch.Generator) -> GraphTensors:

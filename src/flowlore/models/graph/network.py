@@ -23,7 +23,7 @@ class Network(nn.Module):
 
     def __init__(self, settings: GraphEncoderSettings, numbers: int) -> None:
         super().__init__()
-        self.settings, width = settings, settings.width
+        self.settings, self.numbers, width = settings, numbers, settings.width
         shown, steps = settings.window_numbers, settings.number_steps
         self.flow_in = nn.Sequential(
             nn.Linear(flow_input_width(numbers, window_numbers=shown, steps=steps), width),

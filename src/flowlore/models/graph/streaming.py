@@ -17,6 +17,7 @@ from ...features.graphs.graph import Graph
 from ...features.graphs.stream import GraphStream
 from ...features.scaling import Scaling
 from ..encoder import Floats
+from .inference import Inference, KeptRows
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .losses import Pupil
 from .network import Memory
@@ -57,13 +58,14 @@ class GraphEmbedder:
         with_surprise: bool = False,
         patient: bool = False,
     ) -> None:
-        self.pupil, self.network, self.settings, self.scaling = pupil, pupil.network, settings, scaling
+        self.pupil, self.settings, self.scaling = pupil, settings, scaling
         self.with_surprise = with_surprise
         self.stream = GraphStream(settings.windows, stretch_flows=EMBEDDING_FLOWS, patient=patient)
-        self.last_read: tuple[GraphTensors, Memory | None] | None = None  # what the last graph's vectors come from
-        self._memory: Memory | None = None
+        self.last_read: tuple[GraphTensors, Memory] | None = None  # what the last graph's vectors come from
+        self._inference = Inference(pupil.network)
+        self._lone_inference = Inference(pupil.network)
         self._held: list[tuple[int, Floats, npt.NDArray[np.int32]]] = []  # first row, numbers, protocol
-        self._last_vectors = torch.zeros((0, settings.embedding_width))
+        self._vectors = KeptRows(settings.embedding_width)
 
     @property
     def counts(self) -> Counter[str]:
@@ -105,8 +107,9 @@ class GraphEmbedder:
 
     def _lone_vectors(self, numbers: Floats, protocol: npt.NDArray[np.int32]) -> Floats:
         """Zeros for flows of which no number is known."""
-        with torch.inference_mode():
-            vectors, _, _ = self.network.embedded(lone_tensors(numbers, protocol))
+        vectors = torch.empty((len(numbers), self.settings.embedding_width))
+        self._lone_inference.embedded(lone_tensors(numbers, protocol), vectors)
+        self._lone_inference.forget()
         known = (~np.isnan(numbers)).any(axis=1, keepdims=True)
         found: Floats = vectors.numpy() * np.asarray(known, np.float32)
         return found
@@ -114,23 +117,13 @@ class GraphEmbedder:
     def _embedded(self, graph: Graph) -> Embedded:
         numbers, protocol = self._of(graph.rows)
         tensors = graph_tensors(graph, numbers, protocol)
-        memory = self._memory
-        if memory is not None:
-            flows, hosts = graph.context_flows, graph.context_hosts
-            memory = [(one[len(one) - flows :], other[len(other) - hosts :]) for one, other in memory]
-        with torch.inference_mode():
-            vectors, host_vectors, states = self.network.embedded(tensors, memory)
-        self.last_read = (tensors, memory)
+        self.last_read = (tensors, self._inference.memory(tensors))
+        found = self._vectors.room(graph.context_flows, graph.flows)
+        vectors = found[graph.context_flows :]
+        host_vectors = self._inference.embedded(tensors, vectors)
         surprise = np.full((graph.flows + len(graph.left_out), len(PARTS)), np.nan, np.float32)
         if self.with_surprise:
             surprise[: graph.flows] = self.pupil.usual.surprise(tensors)
-        self._memory = [
-            (one[len(one) - graph.keep_flows :].clone(), other[len(other) - graph.keep_hosts :].clone())
-            for one, other in states
-        ]
-        found = self._last_vectors[len(self._last_vectors) - graph.context_flows :]
-        found = torch.cat([found, vectors])
-        self._last_vectors = found[len(found) - graph.keep_flows :].clone()
         has_one = graph.stand_in >= 0
         substitutes = np.zeros((len(graph.left_out), self.settings.embedding_width), np.float32)
         substitutes[has_one] = found.numpy()[graph.stand_in[has_one]]
