@@ -18,7 +18,6 @@ from .surprise import Usual, no_usual
 
 CONTRAST_WIDTH = 64
 TEMPERATURE = 0.1
-MOST_TOLD_APART = 4096  # every flow is told from every other: memory and time grow with the square
 
 
 class Pupil(nn.Module):
@@ -44,7 +43,9 @@ class Pupil(nn.Module):
             graph = hide_sources(graph, settings, generator)
         if not (settings.link_weight or settings.mask_weight or settings.company_weight):
             own = self.network.own_states(graph)
-            return settings.contrast_weight * contrast_in_parts(self.own_side(own), graph.belongs, generator)
+            return settings.contrast_weight * contrast_in_parts(
+                self.own_side(own), graph.belongs, settings.training_flows, generator
+            )
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
@@ -55,10 +56,12 @@ class Pupil(nn.Module):
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
         if settings.contrast_weight:
-            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, generator)
+            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, settings.training_flows, generator)
             total = total + settings.contrast_weight * told
         if settings.company_weight:
-            told = contrast_in_parts(self.state_side(flows), graph.belongs, generator, graph.flow_window)
+            told = contrast_in_parts(
+                self.state_side(flows), graph.belongs, settings.training_flows, generator, graph.flow_window
+            )
             total = total + settings.company_weight * told
         return total
 
@@ -75,13 +78,13 @@ class Pupil(nn.Module):
 
 
 def contrast_in_parts(
-    sides: Tensor, belongs: Tensor, generator: torch.Generator, windows: Tensor | None = None
+    sides: Tensor, belongs: Tensor, most: int, generator: torch.Generator, windows: Tensor | None = None
 ) -> Tensor:
-    """`contrast_loss`, of at most `MOST_TOLD_APART` flows at a time where a crowded window brings more."""
+    """`contrast_loss`, of at most so many flows at a time: its time and memory grow with the square of their number."""
     rows = len(sides)
-    if rows <= MOST_TOLD_APART:
+    if rows <= most:
         return contrast_loss(sides, belongs, windows)
-    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // MOST_TOLD_APART))
+    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // most))
     told = [
         contrast_loss(sides.index_select(0, part), belongs[part], None if windows is None else windows[part])
         * (len(part) / rows)
@@ -91,26 +94,31 @@ def contrast_in_parts(
 
 
 def contrast_loss(sides: Tensor, belongs: Tensor, windows: Tensor | None = None) -> Tensor:
-    """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others of the graph.
+    """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others.
 
     With `windows`, flows of one window are not asked for each other: their common host would give the answer away.
     """
     sides = F.normalize(sides.float(), dim=1)
     known = belongs != 0
-    with_itself, sums = _sums_of_groups(sides, belongs)
+    count, sums = _sums_of_groups(sides, belongs)
     if windows is None:
-        left_out, beside = torch.eye(len(belongs), dtype=torch.bool, device=belongs.device), (known.float(), sides)
+        count_beside, sums_beside = known.float(), sides  # itself
     else:
         pairs = torch.stack([belongs, windows], 1)
-        left_out = (pairs[:, None] == pairs[None]).all(2) & known[:, None]
-        left_out.fill_diagonal_(True)
-        beside = _sums_of_groups(sides, torch.unique(pairs, dim=0, return_inverse=True)[1])
-    asked = (with_itself - beside[0]).masked_fill(~known, 0.0)  # flows that each is asked for
-    if not (asked > 0).any():
+        count_beside, sums_beside = _sums_of_groups(sides, torch.unique(pairs, dim=0, return_inverse=True)[1])
+    asked = (count - count_beside).masked_fill(~known, 0.0)  # flows that each is asked for
+    rows = (asked > 0).nonzero()[:, 0]
+    if not len(rows):
         return sides.sum() * 0.0
-    alike = (sides @ sides.T / TEMPERATURE).masked_fill(left_out, -torch.inf)
-    right = (sides * (sums - beside[1])).sum(1) / TEMPERATURE / asked.clamp(min=1)
-    return (torch.logsumexp(alike, 1) - right)[asked > 0].mean()
+    alike = sides @ (sides.T / TEMPERATURE)  # 1 / TEMPERATURE at most, so that no exponential is too large
+    if windows is None:
+        alike.fill_diagonal_(-torch.inf)
+    else:
+        beside = (pairs[:, None] == pairs[None]).all(2) & known[:, None]
+        alike.masked_fill_(beside.fill_diagonal_(True), -torch.inf)
+    others = alike.exp_().sum(1)[rows].log()
+    right = (sides * (sums - sums_beside)).sum(1)[rows] / TEMPERATURE / asked[rows]
+    return (others - right).mean()
 
 
 def _sums_of_groups(sides: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
