@@ -18,6 +18,7 @@ from .surprise import Usual, no_usual
 
 CONTRAST_WIDTH = 64
 TEMPERATURE = 0.1
+MOST_TOLD_APART = 2048  # flows at a time: time and memory grow with the square of their number
 
 
 class Pupil(nn.Module):
@@ -43,9 +44,7 @@ class Pupil(nn.Module):
             graph = hide_sources(graph, settings, generator)
         if not (settings.link_weight or settings.mask_weight or settings.company_weight):
             own = self.network.own_states(graph)
-            return settings.contrast_weight * contrast_in_parts(
-                self.own_side(own), graph.belongs, settings.training_flows, generator
-            )
+            return settings.contrast_weight * contrast_in_parts(self.own_side(own), graph.belongs, generator)
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
@@ -56,12 +55,10 @@ class Pupil(nn.Module):
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
         if settings.contrast_weight:
-            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, settings.training_flows, generator)
+            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, generator)
             total = total + settings.contrast_weight * told
         if settings.company_weight:
-            told = contrast_in_parts(
-                self.state_side(flows), graph.belongs, settings.training_flows, generator, graph.flow_window
-            )
+            told = contrast_in_parts(self.state_side(flows), graph.belongs, generator, graph.flow_window)
             total = total + settings.company_weight * told
         return total
 
@@ -78,13 +75,13 @@ class Pupil(nn.Module):
 
 
 def contrast_in_parts(
-    sides: Tensor, belongs: Tensor, most: int, generator: torch.Generator, windows: Tensor | None = None
+    sides: Tensor, belongs: Tensor, generator: torch.Generator, windows: Tensor | None = None
 ) -> Tensor:
-    """`contrast_loss`, of at most so many flows at a time: its time and memory grow with the square of their number."""
+    """`contrast_loss`, of at most `MOST_TOLD_APART` flows at a time."""
     rows = len(sides)
-    if rows <= most:
+    if rows <= MOST_TOLD_APART:
         return contrast_loss(sides, belongs, windows)
-    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // most))
+    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // MOST_TOLD_APART))
     told = [
         contrast_loss(sides.index_select(0, part), belongs[part], None if windows is None else windows[part])
         * (len(part) / rows)
