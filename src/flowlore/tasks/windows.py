@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BundleError
+from .held_batches import HeldBatches
 from .predictor import Embedding, Predictor
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ class _Waiting:
     """A batch, and as many of its vectors as are there."""
 
     flows: Any
-    first: int
     vectors: npt.NDArray[np.float32]
-    missing: int
     masked: tuple[str, ...]
     is_blank: npt.NDArray[np.bool_]
     numbers: npt.NDArray[np.float32] | None
@@ -45,16 +43,15 @@ def embedded_in_windows(
     from ..features.numbers import plain_numbers
 
     embedder = predictor.encoder.embedder(patient=patient)  # type: ignore[attr-defined]  # as `embed_batches` looked
-    waiting: deque[_Waiting] = deque()
-    rows, in_graph, last = 0, 0, None
+    waiting = HeldBatches[_Waiting]()
+    in_graph, last = 0, None
     for flows in batches:
         batch = extract(flows, predictor.features.without_context(), in_parts=True)
         in_graph, last = in_graph + int(batch.has("graph").sum()), flows
         masked, is_blank = predictor.looked_at(batch)
         vectors = np.zeros((len(batch), predictor.encoder.width), np.float32)
         numbers = plain_numbers(batch) if predictor.head is not None and predictor.head.sees_numbers else None
-        waiting.append(_Waiting(flows, rows, vectors, len(batch), masked, is_blank, numbers))
-        rows += len(batch)
+        waiting.add(_Waiting(flows, vectors, masked, is_blank, numbers), len(batch))
         for part in embedder.add(batch):
             _put(waiting, part.rows, part.vectors)
         yield from _complete(predictor, waiting)
@@ -92,14 +89,12 @@ def in_windows(predictor: Predictor, windows: GraphSettings) -> Predictor:
     return replace(predictor, encoder=encoder)
 
 
-def _put(waiting: deque[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
-    for one in waiting:
-        here = (rows >= one.first) & (rows < one.first + len(one.vectors))
-        one.vectors[rows[here] - one.first] = vectors[here]
-        one.missing -= int(here.sum())
+def _put(waiting: HeldBatches[_Waiting], rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+    for one, here, places in waiting.of(rows):
+        one.vectors[places] = vectors[here]
+    waiting.answered(rows)
 
 
-def _complete(predictor: Predictor, waiting: deque[_Waiting]) -> Iterator[tuple[Any, Embedding]]:
-    while waiting and not waiting[0].missing:
-        one = waiting.popleft()
+def _complete(predictor: Predictor, waiting: HeldBatches[_Waiting]) -> Iterator[tuple[Any, Embedding]]:
+    for one in waiting.complete():
         yield one.flows, replace(predictor.checked(one.vectors, one.masked, one.is_blank), numbers=one.numbers)

@@ -5,7 +5,7 @@ Memory grows with hosts and pairs of hosts, not with flows.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ...errors import TaskError
 from ...features.batch import FeatureBatch
+from ..held_batches import HeldBatches
 from ..predictor import Predictor
 from ..raw import numbers
 from .kept_flows import SHOWN, KeptFlows, lone
@@ -55,13 +56,7 @@ class _Waiting:
     shown: pa.Table  # what verdicts show of its flows
     batch: FeatureBatch
     numbers: npt.NDArray[np.float32] | None  # plain ones, for heads that look at them
-    first: int
     surprise: Surprise
-    missing: int
-
-    def within(self, rows: Integers) -> Integers:
-        """Which of these rows, counted since the beginning, are of this batch."""
-        return np.flatnonzero((rows >= self.first) & (rows < self.first + len(self.batch)))
 
 
 class HostWatch:
@@ -86,7 +81,7 @@ class HostWatch:
         )
         self._memory = HostMemory(len(self._telling.classes), predictor.encoder.width, most_hosts=most_hosts)
         self._kept = KeptFlows()
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting = HeldBatches[_Waiting]()
         self._names: list[str] = []
         self._rows, self._in_graph = 0, 0
 
@@ -124,7 +119,7 @@ class HostWatch:
         shown = shown.append_column("start_ns", pa.array(batch.channels["graph.times_ns"][:, 0]))
         numbers = plain_numbers(batch) if self._telling.sees_numbers else None
         surprise = np.full((len(batch), 4), np.nan, np.float32)
-        self._waiting.append(_Waiting(flows, shown, batch, numbers, self._rows, surprise, len(batch)))
+        self._waiting.add(_Waiting(flows, shown, batch, numbers, surprise), len(batch))
         self._rows += len(batch)
         for part in self._embedder.add(batch):
             self._take(part)
@@ -168,10 +163,9 @@ class HostWatch:
 
     def _take(self, part: Any) -> None:
         """Windows that have closed."""
-        for one in self._waiting:
-            here = one.within(part.rows)
-            one.surprise[part.rows[here] - one.first] = part.surprise[here]
-            one.missing -= len(here)
+        for one, here, places in self._waiting.of(part.rows):
+            one.surprise[places] = part.surprise[here]
+        self._waiting.answered(part.rows)
         in_window = np.flatnonzero(part.windows >= 0)
         if not len(in_window):
             return
@@ -193,44 +187,33 @@ class HostWatch:
     def _gathered(self, rows: Integers, of: Any) -> npt.NDArray[Any]:
         """A column of flows that wait, by their numbers."""
         found: npt.NDArray[Any] | None = None
-        for one in self._waiting:
-            here = one.within(rows)
-            if len(here):
-                values = of(one)
-                if found is None:
-                    found = np.empty((len(rows), *values.shape[1:]), values.dtype)
-                found[here] = values[rows[here] - one.first]
+        for one, here, places in self._waiting.of(rows):
+            values = of(one)
+            if found is None:
+                found = np.empty((len(rows), *values.shape[1:]), values.dtype)
+            found[here] = values[places]
         assert found is not None, "flows of closed windows wait here"
         return found
 
     def _name(self, rows: Integers, sides: Integers) -> None:
         """Addresses as text, or pseudonyms where there is none, of hosts in order of their numbers."""
         names = np.full(len(rows), None, object)
-        for one in self._waiting:
-            here = one.within(rows)
-            if len(here):
-                both = _ends_as_text(_taken(one.shown, rows[here] - one.first))
-                names[here] = np.where(sides[here] == 0, both[0], both[1])
+        for one, here, places in self._waiting.of(rows):
+            both = _ends_as_text(_taken(one.shown, places))
+            names[here] = np.where(sides[here] == 0, both[0], both[1])
         self._names.extend(names.tolist())
 
     def _keep(self, rows: Integers, windows: Integers) -> None:
         import pyarrow as pa
 
-        for one in self._waiting:
-            here = one.within(rows)
-            if len(here):
-                places = rows[here] - one.first
-                shown = _taken(one.shown, places).append_column("window", pa.array(windows[here]))
-                self._kept.add(rows[here], shown, lone(one.batch.take(places)))
+        for one, here, places in self._waiting.of(rows):
+            shown = _taken(one.shown, places).append_column("window", pa.array(windows[here]))
+            self._kept.add(rows[here], shown, lone(one.batch.take(places)))
         if self._kept.is_crowded:
             self._kept.keep_only(self._memory.referred())
 
     def _done(self) -> list[tuple[Any, Surprise]]:
-        done = []
-        while self._waiting and not self._waiting[0].missing:
-            one = self._waiting.popleft()
-            done.append((one.flows, one.surprise))
-        return done
+        return [(one.flows, one.surprise) for one in self._waiting.complete()]
 
     def _explained(self, number: int, verdict: HostVerdict, judged: Judged) -> HostVerdict:
         """The same verdict with the flows, partners and windows that decided it."""
