@@ -57,10 +57,12 @@ class Scaling:
                 hint="the model was made by another version; train it again",
             )
         known = self.spreads > 0
-        scaled = (_signed_log(values) - self.medians) / np.where(known, self.spreads, np.float32(1))
-        scaled[:, ~known] = np.where(np.isnan(scaled[:, ~known]), np.nan, 0)
-        clipped: Numbers = np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)
-        return clipped
+        scaled = _signed_log(values)
+        scaled -= self.medians
+        scaled /= np.where(known, self.spreads, np.float32(1))
+        if not known.all():
+            scaled[:, ~known] = np.where(np.isnan(scaled[:, ~known]), np.nan, 0)
+        return np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
 
     def state(self) -> dict[str, list[float]]:
         """Values that JSON can hold, and that `from_state` reads back to equal numbers."""
@@ -74,6 +76,7 @@ class Scaling:
 def _signed_log(values: npt.NDArray[Any]) -> Numbers:
     """`sign(x) log(1 + |x|)`; infinite counts as missing."""
     numbers = values.astype(np.float32)
-    numbers[np.isinf(numbers)] = np.nan
-    logs: Numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
-    return logs
+    logs = np.abs(numbers)
+    np.log1p(logs, out=logs)
+    logs[np.isinf(logs)] = np.nan
+    return np.copysign(logs, numbers, out=logs)
