@@ -13,7 +13,7 @@ from flowlore.features.graphs.settings import GraphSettings
 from flowlore.models.graph import losses as losses_module
 from flowlore.models.graph.encoder import GraphEncoder, _in_equal_parts
 from flowlore.models.graph.links import hide_links, without
-from flowlore.models.graph.losses import contrast_in_parts, contrast_loss
+from flowlore.models.graph.losses import contrast_loss
 from flowlore.models.graph.settings import GraphEncoderSettings
 from flowlore.models.graph.streaming import Embedded
 from flowlore.models.training import TrainingSettings
@@ -217,9 +217,10 @@ def test_flows_left_out_of_a_crowd_have_the_vector_that_stands_for_them() -> Non
     encoder = untrained(replace(SMALL, windows=GraphSettings(most_flows=4)))
     flows = with_numbers(flows_between([(1, 2)] * 10, [1.0] * 10), np.ones((10, QUANTITIES), np.float32))
     embedder = encoder.embedder()
-    (part,) = [*embedder.add(flows), *embedder.finish()]
+    in_graph, others = [*embedder.add(flows), *embedder.finish()]
     vectors = encoder.embed(flows)
-    assert part.is_stand_in.sum() == embedder.counts["sampled"] == 6
+    assert not in_graph.is_stand_in.any()
+    assert others.is_stand_in.sum() == embedder.counts["sampled"] == 6
     np.testing.assert_array_equal(vectors[4:], np.repeat(vectors[3:4], 6, axis=0))
 
 
@@ -273,6 +274,7 @@ def test_telling_flows_apart_is_what_it_says(with_windows: bool) -> None:
     """Beside the definition, written out pair by pair."""
     torch.manual_seed(3)
     sides, groups, windows = torch.randn(40, 6), torch.randint(0, 7, (40,)), torch.randint(0, 3, (40,))
+    sides.requires_grad_()
     alike = torch.nn.functional.normalize(sides, dim=1)
     losses = []
     for row in range(40):
@@ -284,8 +286,11 @@ def test_telling_flows_apart_is_what_it_says(with_windows: bool) -> None:
         if asked:
             right = torch.stack([alike[row] @ alike[other] for other in asked]) / 0.1
             losses.append(shown.logsumexp(0) - right.mean())
+    expected = torch.stack(losses).mean()
     told = contrast_loss(sides, groups, windows if with_windows else None)
-    assert float(told) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    assert told.item() == pytest.approx(expected.item(), rel=1e-5)
+    both = [torch.autograd.grad(one, sides, retain_graph=True)[0] for one in (told, expected)]
+    torch.testing.assert_close(*both, rtol=1e-4, atol=1e-6)
 
 
 def test_a_crowded_window_is_told_apart_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,8 +298,19 @@ def test_a_crowded_window_is_told_apart_in_parts(monkeypatch: pytest.MonkeyPatch
     sides, groups = torch.randn(1000, 6), torch.randint(1, 4, (1000,))
     whole = float(contrast_loss(sides, groups))
     monkeypatch.setattr(losses_module, "MOST_TOLD_APART", 128)
-    parts = float(contrast_in_parts(sides, groups, torch.Generator().manual_seed(0)))
+    parts = float(contrast_loss(sides, groups, generator=torch.Generator().manual_seed(0)))
     assert whole - np.log(8) - 0.3 < parts < whole, "as hard, among an eighth as many"
+    groups[30:] = 0
+    few = float(contrast_loss(sides, groups, generator=torch.Generator().manual_seed(0)))
+    assert few > parts - 1, "parts in which nothing is asked do not count"
+
+
+def test_flows_without_any_direction_leave_gradients_finite() -> None:
+    sides = torch.randn(8, 4)
+    sides[0] = 0
+    sides.requires_grad_()
+    contrast_loss(sides, torch.tensor([1, 1, 1, 2, 2, 0, 3, 3]), torch.tensor([0, 1, 1, 0, 0, 0, 0, 1])).backward()
+    assert sides.grad is not None and bool(sides.grad.isfinite().all())
 
 
 def test_networks_apart_are_each_on_their_own_scale_and_heard_alike() -> None:

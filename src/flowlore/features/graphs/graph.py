@@ -71,7 +71,6 @@ class Graph:
     left_out: Integers  # rows that are in no graph: too many copies, or sampled away
     stand_in: Places  # [left out] the flow that stands for it, -1 where there is none
     keep_flows: int  # as many of the last flows are the next graph's context
-    keep_hosts: int
 
     @property
     def flows(self) -> int:

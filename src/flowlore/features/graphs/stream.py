@@ -228,7 +228,6 @@ def _linked(
         left_out=left_out,
         stand_in=substitutes,
         keep_flows=int((windows > remembered_from).sum()) if remembers else 0,
-        keep_hosts=int((host_windows > remembered_from).sum()) if remembers else 0,
     )
 
 

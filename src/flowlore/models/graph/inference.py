@@ -1,9 +1,9 @@
-"""The graph network when nothing is learnt: the same vectors in a third of the time.
+"""The graph network when nothing is learnt: the same vectors, sooner.
 
 Products of matrices are torch's. Between them a few kernels do row by row, on rows that stay in the processor's cache,
 what takes a dozen passes over all flows where gradients are wanted. Parts of the rows run side by side.
 
-Shape letters: F new flows, H new hosts, N rows of a part, W width of a state.
+Shape letters: W width of a state, I numbers of a flow, S steps of a number, R ranges of a number.
 """
 
 from __future__ import annotations
@@ -13,69 +13,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ...errors import ModelError
 from ...features.graphs.ends import PROTOCOL_CLASSES
 from ..parts import SideBySide, parts_side_by_side
 from .inference_kernels import add_numbers, add_rows, join_types
 from .inputs import MOST_SCALED, ORDER_CODES, Bags, GraphTensors, host_inputs, waves, window_inputs
 from .network import SLOPE, Layer, Memory, Network, Sum, mean_of
+from .settings import GraphEncoderSettings
 
+ROOMY, FEW_ROWS = 4, 8192  # rows are moved to less room where they have so many times what they need, and more
 Floats = npt.NDArray[np.float32]
 
 
-class Inference:
-    """Vectors as `Network.embedded` gives them, of graphs in a row, for weights that do not change any more.
+class Remembered:
+    """States of flows and hosts of the last windows, by layer, which the next graph looks back on."""
 
-    It remembers the states of earlier windows that a graph looks back on. A network with nodes for services answers by
-    itself.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self.network, self.settings = network, network.settings
-        self._first = None if network.service_in is not None else _FirstProduct(network)
-        self.forget()
-
-    def forget(self) -> None:
-        """The next graph is the first."""
-        settings = self.settings
-        self._flows = [KeptRows(settings.width) for _ in range(settings.layers)]
-        self._hosts = [KeptRows(settings.width) for _ in range(settings.layers)]
+    def __init__(self, settings: GraphEncoderSettings) -> None:
+        self.flows = [KeptRows(settings.width) for _ in range(settings.layers)]
+        self.hosts = [KeptRows(settings.width) for _ in range(settings.layers)]
 
     def memory(self, graph: GraphTensors) -> Memory:
-        """For each layer the states of flows and hosts of earlier windows, before the graph was embedded."""
-        pairs = zip(self._flows, self._hosts, strict=True)
+        """What the graph looks back on. To be asked for before it is embedded."""
+        pairs = zip(self.flows, self.hosts, strict=True)
         return [(flows.last(graph.context_flows), hosts.last(graph.context_hosts)) for flows, hosts in pairs]
-
-    @torch.inference_mode()
-    def embedded(self, graph: GraphTensors, out: Tensor) -> Tensor:
-        """Writes the vectors of new flows, and gives those of new hosts."""
-        if self._first is None:
-            return self._by_network(graph, out)
-        with parts_side_by_side(graph.flows) as side_by_side:
-            return self._by_parts(self._first, graph, out, side_by_side)
-
-    def _by_network(self, graph: GraphTensors, out: Tensor) -> Tensor:
-        vectors, host_vectors, states = self.network.embedded(graph, self.memory(graph))
-        out[:] = vectors
-        for layer, (flows, hosts) in enumerate(states):
-            self._flows[layer].room(graph.context_flows, graph.flows)[:] = flows
-            self._hosts[layer].room(graph.context_hosts, len(graph.hosts))[:] = hosts
-        return host_vectors
-
-    def _by_parts(self, first: _FirstProduct, graph: GraphTensors, out: Tensor, side_by_side: SideBySide) -> Tensor:
-        settings, width = self.settings, self.settings.width
-        states = [kept.room(graph.context_flows, graph.flows) for kept in self._flows]
-        new = [rows[graph.context_flows :] for rows in states]
-        side_by_side(graph.flows, lambda begin, end: first.states(graph, begin, end, new[0][begin:end]))
-        if settings.keeps_own:
-            out[:, width:] = new[0]
-        own_hosts = hosts = self.network.host_in(host_inputs(graph, window_numbers=settings.window_numbers))
-        for number, layer in enumerate(self.network.layers):
-            assert isinstance(layer, Layer)
-            all_hosts = self._hosts[number].room(graph.context_hosts, len(graph.hosts))
-            all_hosts[graph.context_hosts :] = hosts
-            following = new[number + 1] if number + 1 < len(new) else out
-            hosts = _through(layer, graph, states[number], all_hosts, following, side_by_side)
-        return torch.cat([hosts, own_hosts], 1) if settings.keeps_own else hosts
 
 
 class KeptRows:
@@ -85,16 +45,71 @@ class KeptRows:
         self._rows, self._end = torch.empty((0, width)), 0
 
     def last(self, count: int) -> Tensor:
+        assert count <= self._end
         return self._rows[self._end - count : self._end]
 
     def room(self, earlier: int, rows: int) -> Tensor:
         """The last so many rows, and behind them room for new ones, to be written by the caller."""
-        if self._end + rows > len(self._rows):
-            moved = torch.empty((2 * (earlier + rows), self._rows.shape[1]))
+        needed = earlier + rows + max(rows, earlier // 2)
+        if self._end + rows > len(self._rows) or len(self._rows) > ROOMY * needed + FEW_ROWS:
+            moved = torch.empty((needed, self._rows.shape[1]))
             moved[:earlier] = self.last(earlier)
             self._rows, self._end = moved, earlier
         self._end += rows
         return self._rows[self._end - rows - earlier : self._end]
+
+
+class Inference:
+    """Vectors as `Network.embedded` gives them, of graphs in a row, for weights that do not change any more.
+
+    A network with nodes for services answers by itself.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.settings = network, network.settings
+        self._first = None if network.service_in is not None else _FirstProduct(network)
+
+    @torch.inference_mode()
+    def embedded(self, graph: GraphTensors, remembered: Remembered, out: Tensor) -> Tensor:
+        """Writes the vectors of new flows, and gives those of new hosts. Their states are remembered."""
+        if graph.numbers.shape[1] != self.network.numbers:
+            raise ModelError(
+                f"models: the graph network knows {self.network.numbers} numbers of a flow, and these flows have "
+                f"{graph.numbers.shape[1]}",
+                hint="give flows read with the features of the bundle",
+            )
+        if self._first is None:
+            return self._by_network(graph, remembered, out)
+        with parts_side_by_side(graph.flows) as side_by_side:
+            return self._by_parts(self._first, graph, remembered, out, side_by_side)
+
+    def _by_network(self, graph: GraphTensors, remembered: Remembered, out: Tensor) -> Tensor:
+        vectors, host_vectors, states = self.network.embedded(graph, remembered.memory(graph))
+        out[:] = vectors
+        for layer, (flows, hosts) in enumerate(states):
+            room = remembered.flows[layer].room(graph.context_flows, graph.flows)
+            room[graph.context_flows :] = flows[graph.context_flows :]
+            room = remembered.hosts[layer].room(graph.context_hosts, len(graph.hosts))
+            room[graph.context_hosts :] = hosts[graph.context_hosts :]
+        return host_vectors
+
+    def _by_parts(
+        self, first: _FirstProduct, graph: GraphTensors, remembered: Remembered, out: Tensor, side_by_side: SideBySide
+    ) -> Tensor:
+        settings, width = self.settings, self.settings.width
+        states = [kept.room(graph.context_flows, graph.flows) for kept in remembered.flows]
+        new = [rows[graph.context_flows :] for rows in states]
+        side_by_side(graph.flows, lambda begin, end: first.states(graph, begin, end, new[0][begin:end]))
+        if settings.keeps_own:
+            out[:, width:] = new[0]
+        own_hosts = hosts = self.network.host_in(host_inputs(graph, window_numbers=settings.window_numbers))
+        for number, layer in enumerate(self.network.layers):
+            assert isinstance(layer, Layer)
+            all_hosts = remembered.hosts[number].room(graph.context_hosts, len(graph.hosts))
+            all_hosts[graph.context_hosts :] = hosts
+            following = new[number + 1] if number + 1 < len(new) else out
+            hosts = _through(layer, graph, states[number], all_hosts, following, side_by_side)
+        return torch.cat([hosts, own_hosts], 1) if settings.keeps_own else hosts
 
 
 def _through(

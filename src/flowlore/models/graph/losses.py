@@ -44,7 +44,7 @@ class Pupil(nn.Module):
             graph = hide_sources(graph, settings, generator)
         if not (settings.link_weight or settings.mask_weight or settings.company_weight):
             own = self.network.own_states(graph)
-            return settings.contrast_weight * contrast_in_parts(self.own_side(own), graph.belongs, generator)
+            return settings.contrast_weight * contrast_loss(self.own_side(own), graph.belongs, generator=generator)
         asks_links = settings.link_weight > 0 and len(graph.hosts) > 0
         seen, hidden = hide_links(graph, settings.held_out, generator) if asks_links else (graph, None)
         seen, masked = mask_numbers(seen, settings, generator) if settings.mask_weight else (seen, None)
@@ -55,10 +55,10 @@ class Pupil(nn.Module):
         if masked is not None:
             total = total + settings.mask_weight * masked_loss(self.network, flows, graph.numbers, masked)
         if settings.contrast_weight:
-            told = contrast_in_parts(self.own_side(states[0][0]), graph.belongs, generator)
+            told = contrast_loss(self.own_side(states[0][0]), graph.belongs, generator=generator)
             total = total + settings.contrast_weight * told
         if settings.company_weight:
-            told = contrast_in_parts(self.state_side(flows), graph.belongs, generator, graph.flow_window)
+            told = contrast_loss(self.state_side(flows), graph.belongs, graph.flow_window, generator=generator)
             total = total + settings.company_weight * told
         return total
 
@@ -74,48 +74,51 @@ class Pupil(nn.Module):
             self.levels.copy_(torch.from_numpy(found.levels))
 
 
-def contrast_in_parts(
-    sides: Tensor, belongs: Tensor, generator: torch.Generator, windows: Tensor | None = None
+def contrast_loss(
+    sides: Tensor, belongs: Tensor, windows: Tensor | None = None, *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """`contrast_loss`, of at most `MOST_TOLD_APART` flows at a time."""
+    """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others of the graph.
+
+    With `windows`, flows of one window are not asked for each other: their common host would give the answer away. Of
+    more than `MOST_TOLD_APART` flows so many, drawn, are told apart at a time.
+    """
     rows = len(sides)
     if rows <= MOST_TOLD_APART:
-        return contrast_loss(sides, belongs, windows)
-    parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // MOST_TOLD_APART))
-    told = [
-        contrast_loss(sides.index_select(0, part), belongs[part], None if windows is None else windows[part])
-        * (len(part) / rows)
-        for part in parts
-    ]
-    return torch.stack(told).sum()
-
-
-def contrast_loss(sides: Tensor, belongs: Tensor, windows: Tensor | None = None) -> Tensor:
-    """How badly flows that belong together (equal numbers, 0 is unknown) are told from the others.
-
-    With `windows`, flows of one window are not asked for each other: their common host would give the answer away.
-    """
-    sides = F.normalize(sides.float(), dim=1)
-    known = belongs != 0
-    count, sums = _sums_of_groups(sides, belongs)
-    if windows is None:
-        count_beside, sums_beside = known.float(), sides  # itself
+        total, asked = _told_apart(sides, belongs, windows)
     else:
-        pairs = torch.stack([belongs, windows], 1)
-        count_beside, sums_beside = _sums_of_groups(sides, torch.unique(pairs, dim=0, return_inverse=True)[1])
-    asked = (count - count_beside).masked_fill(~known, 0.0)  # flows that each is asked for
-    rows = (asked > 0).nonzero()[:, 0]
-    if not len(rows):
-        return sides.sum() * 0.0
-    alike = sides @ (sides.T / TEMPERATURE)  # 1 / TEMPERATURE at most, so that no exponential is too large
-    if windows is None:
-        alike.fill_diagonal_(-torch.inf)
-    else:
-        beside = (pairs[:, None] == pairs[None]).all(2) & known[:, None]
-        alike.masked_fill_(beside.fill_diagonal_(True), -torch.inf)
-    others = alike.exp_().sum(1)[rows].log()
-    right = (sides * (sums - sums_beside)).sum(1)[rows] / TEMPERATURE / asked[rows]
-    return (others - right).mean()
+        parts = torch.randperm(rows, generator=generator, device=sides.device).chunk(-(-rows // MOST_TOLD_APART))
+        told = [
+            _told_apart(sides.index_select(0, part), belongs[part], None if windows is None else windows[part])
+            for part in parts
+        ]
+        total, asked = torch.stack([one for one, _ in told]).sum(), sum(count for _, count in told)
+    return total / max(asked, 1)
+
+
+def _told_apart(sides: Tensor, belongs: Tensor, windows: Tensor | None) -> tuple[Tensor, int]:
+    """The losses of flows that are asked, added up, and how many are."""
+    with torch.autocast(sides.device.type, enabled=False):
+        sides = F.normalize(sides.float(), dim=1)
+        known = belongs != 0
+        count, sums = _sums_of_groups(sides, belongs)
+        if windows is None:
+            count_beside, sums_beside = known.float(), sides  # itself
+        else:
+            places = torch.unique(torch.stack([belongs, windows], 1), dim=0, return_inverse=True)[1]
+            count_beside, sums_beside = _sums_of_groups(sides, places)
+        asked = (count - count_beside).masked_fill(~known, 0.0)  # flows that each is asked for
+        rows = (asked > 0).nonzero()[:, 0]
+        if not len(rows):
+            return sides.sum() * 0.0, 0
+        alike = sides @ (sides.T / TEMPERATURE)  # 1 / TEMPERATURE at most, so that no exponential is too large
+        if windows is None:
+            alike.fill_diagonal_(-torch.inf)
+        else:
+            beside = (places[:, None] == places[None]) & known[:, None]
+            alike.masked_fill_(beside.fill_diagonal_(True), -torch.inf)
+        others = alike.exp_().sum(1)[rows].log()
+        right = (sides * (sums - sums_beside)).sum(1)[rows] / TEMPERATURE / asked[rows]
+        return (others - right).sum(), len(rows)
 
 
 def _sums_of_groups(sides: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:

@@ -74,7 +74,10 @@ class GraphEncoderSettings(Settings):
         maximum=1,
     )
     training_flows: int = setting(
-        2048, "flows of consecutive windows that make one row of training", minimum=16, maximum=1_000_000
+        2048,
+        "flows of consecutive windows that make one row of training; at most 2048 at a time are told from each other",
+        minimum=16,
+        maximum=1_000_000,
     )
     windows: GraphSettings = field(default_factory=GraphSettings)
 

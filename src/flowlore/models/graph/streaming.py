@@ -17,14 +17,14 @@ from ...features.graphs.graph import Graph
 from ...features.graphs.stream import GraphStream
 from ...features.scaling import Scaling
 from ..encoder import Floats
-from .inference import Inference, KeptRows
+from .inference import Inference, KeptRows, Remembered
 from .inputs import GraphTensors, graph_tensors, lone_tensors, network_numbers
 from .losses import Pupil
 from .network import Memory
 from .settings import GraphEncoderSettings
 from .surprise import PARTS, Parts
 
-EMBEDDING_FLOWS = 8192  # flows of a stretch: states of that many stay in the processor's cache
+EMBEDDING_FLOWS = 8192  # flows of a stretch, where windows are small enough, and of those outside of graphs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Embedded:
     host_keys: npt.NDArray[np.uint64]
     host_windows: npt.NDArray[np.int64]
     host_vectors: Floats
-    graph: Graph | None  # None for flows that stand alone
+    graph: Graph | None  # None for flows that are in none
 
 
 class GraphEmbedder:
@@ -63,7 +63,7 @@ class GraphEmbedder:
         self.stream = GraphStream(settings.windows, stretch_flows=EMBEDDING_FLOWS, patient=patient)
         self.last_read: tuple[GraphTensors, Memory] | None = None  # what the last graph's vectors come from
         self._inference = Inference(pupil.network)
-        self._lone_inference = Inference(pupil.network)
+        self._remembered = Remembered(settings)
         self._held: list[tuple[int, Floats, npt.NDArray[np.int32]]] = []  # first row, numbers, protocol
         self._vectors = KeptRows(settings.embedding_width)
 
@@ -77,26 +77,26 @@ class GraphEmbedder:
         first = self.stream.counts["flows"]
         numbers, protocol = network_numbers(flows, self.scaling)
         alone = np.flatnonzero(~flows.has("graph"))
-        for begin in range(0, len(alone), EMBEDDING_FLOWS):
-            rows = alone[begin : begin + EMBEDDING_FLOWS]
-            yield self._alone(first + rows, numbers[rows], protocol[rows])
+        for rows in _pieces(alone):
+            yield self._outside(first + rows, self._lone_vectors(numbers[rows], protocol[rows]), is_stand_in=False)
         self._held.append((first, numbers, protocol))
         for graph in self.stream.add(flows):
-            yield self._embedded(graph)
+            yield from self._embedded(graph)
         needed_from = self.stream.waiting_from()
         self._held = [piece for piece in self._held if piece[0] + len(piece[1]) > needed_from]
 
     def finish(self) -> Iterator[Embedded]:
         """Vectors of the windows that are still open."""
         for graph in self.stream.finish():
-            yield self._embedded(graph)
+            yield from self._embedded(graph)
         self._held = []
 
-    def _alone(self, rows: npt.NDArray[np.int64], numbers: Floats, protocol: npt.NDArray[np.int32]) -> Embedded:
+    def _outside(self, rows: npt.NDArray[np.int64], vectors: Floats, *, is_stand_in: bool) -> Embedded:
+        """Of flows that are in no graph."""
         return Embedded(
             rows=rows,
-            vectors=self._lone_vectors(numbers, protocol),
-            is_stand_in=np.zeros(len(rows), np.bool_),
+            vectors=vectors,
+            is_stand_in=np.full(len(rows), is_stand_in, np.bool_),
             surprise=np.full((len(rows), len(PARTS)), np.nan, np.float32),
             windows=np.full(len(rows), -1, np.int64),
             host_keys=np.zeros(0, np.uint64),
@@ -108,40 +108,40 @@ class GraphEmbedder:
     def _lone_vectors(self, numbers: Floats, protocol: npt.NDArray[np.int32]) -> Floats:
         """Zeros for flows of which no number is known."""
         vectors = torch.empty((len(numbers), self.settings.embedding_width))
-        self._lone_inference.embedded(lone_tensors(numbers, protocol), vectors)
-        self._lone_inference.forget()
+        self._inference.embedded(lone_tensors(numbers, protocol), Remembered(self.settings), vectors)
         known = (~np.isnan(numbers)).any(axis=1, keepdims=True)
         found: Floats = vectors.numpy() * np.asarray(known, np.float32)
         return found
 
-    def _embedded(self, graph: Graph) -> Embedded:
+    def _embedded(self, graph: Graph) -> Iterator[Embedded]:
+        """The graph's flows, then those that were left out of it."""
         numbers, protocol = self._of(graph.rows)
         tensors = graph_tensors(graph, numbers, protocol)
-        self.last_read = (tensors, self._inference.memory(tensors))
-        found = self._vectors.room(graph.context_flows, graph.flows)
-        vectors = found[graph.context_flows :]
-        host_vectors = self._inference.embedded(tensors, vectors)
-        surprise = np.full((graph.flows + len(graph.left_out), len(PARTS)), np.nan, np.float32)
+        self.last_read = (tensors, self._remembered.memory(tensors))
+        with torch.inference_mode():
+            seen = self._vectors.room(graph.context_flows, graph.flows)
+            vectors = seen[graph.context_flows :]
+            host_vectors = self._inference.embedded(tensors, self._remembered, vectors)
+        surprise = np.full((graph.flows, len(PARTS)), np.nan, np.float32)
         if self.with_surprise:
-            surprise[: graph.flows] = self.pupil.usual.surprise(tensors)
-        has_one = graph.stand_in >= 0
-        substitutes = np.zeros((len(graph.left_out), self.settings.embedding_width), np.float32)
-        substitutes[has_one] = found.numpy()[graph.stand_in[has_one]]
-        if not has_one.all():
-            substitutes[~has_one] = self._lone_vectors(*self._of(graph.left_out[~has_one]))
-        new_windows = graph.flow_windows[graph.context_flows :]
-        all_windows = np.concatenate([new_windows, np.full(len(graph.left_out), -1, np.int64)])
-        return Embedded(
-            rows=np.concatenate([graph.rows, graph.left_out]),
-            vectors=np.concatenate([vectors.numpy(), substitutes]),
-            is_stand_in=np.arange(len(all_windows)) >= graph.flows,
+            surprise[:] = self.pupil.usual.surprise(tensors)
+        yield Embedded(
+            rows=graph.rows,
+            vectors=vectors.numpy().copy(),
+            is_stand_in=np.zeros(graph.flows, np.bool_),
             surprise=surprise,
-            windows=all_windows,
+            windows=graph.flow_windows[graph.context_flows :],
             host_keys=graph.host_keys[graph.context_hosts :],
             host_windows=graph.host_windows[graph.context_hosts :],
             host_vectors=host_vectors.numpy(),
             graph=graph,
         )
+        for places in _pieces(np.arange(len(graph.left_out))):
+            rows, stand_in = graph.left_out[places], graph.stand_in[places]
+            substitutes = seen.numpy()[np.maximum(stand_in, 0)] if len(seen) else np.zeros((len(rows), seen.shape[1]))
+            if (stand_in < 0).any():
+                substitutes[stand_in < 0] = self._lone_vectors(*self._of(rows[stand_in < 0]))
+            yield self._outside(rows, substitutes.astype(np.float32, copy=False), is_stand_in=True)
 
     def _of(self, rows: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int32]]:
         """Numbers and protocol of flows that were held back."""
@@ -154,3 +154,8 @@ class GraphEmbedder:
             here = (rows >= first) & (rows < first + len(held))
             numbers[here], protocol[here] = held[rows[here] - first], classes[rows[here] - first]
         return numbers, protocol
+
+
+def _pieces(rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    for begin in range(0, len(rows), EMBEDDING_FLOWS):
+        yield rows[begin : begin + EMBEDDING_FLOWS]
