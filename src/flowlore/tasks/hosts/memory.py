@@ -110,8 +110,13 @@ class HostMemory:
     def add_vectors(self, ends: Keys, vectors: npt.NDArray[np.float32]) -> None:
         """Vectors that hosts had in a window each."""
         hosts = self._numbered(ends[:, None])[0][:, 0]
-        np.add.at(self._columns["vectors"], hosts[hosts >= 0], vectors[hosts >= 0])
-        np.add.at(self._columns["windows"], hosts[hosts >= 0], 1)
+        judged = np.flatnonzero(hosts >= 0)
+        in_order = judged[np.argsort(hosts[judged], kind="stable")]
+        begins = np.flatnonzero(np.diff(hosts[in_order], prepend=-1))
+        if len(begins):
+            found = hosts[in_order[begins]]
+            self._columns["vectors"][found] += np.add.reduceat(vectors[in_order], begins, axis=0)
+            self._columns["windows"][found] += np.diff(begins, append=len(in_order))
 
     def referred(self) -> Integers:
         """Numbers of the flows that speak loudest of any host."""
