@@ -76,7 +76,7 @@ def hosts(
     )  # fmt: skip
     check(request)
     settings = options.resolved(config, set)
-    if roles.asks_rates(bundle):
+    if roles.asks_rates(bundle, maker="pretrain graph FLOWS"):
         _refuse_live(request, bundle)
         roles.hosts_by_rates(
             bundle, request.inputs, settings, output=output, surprise=surprise, top=top, host=host,

@@ -9,7 +9,13 @@ from . import learning, options, rates, training
 
 
 def pretrain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Which encoder: autoencoder, or flowgen for rates.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Which encoder: autoencoder; graph, which knows whom hosts talk to; or flowgen for rates.",
+        ),
+    ],
     flows: learning.Flowed,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the new bundle.")],
     augment: learning.Augment = None,

@@ -219,7 +219,7 @@ class Predictor:
     def embed_batches(self, batches: Iterable[Any], *, patient: bool = False) -> Iterator[tuple[Any, Embedding]]:
         """Each batch with its vectors, in bounded memory. An encoder of graphs gives a batch back when the windows of
         all its flows have closed, so that flows of other batches are neighbours too; when `patient`, windows stay open
-        for as long as flows were seen to come late, an hour at most.
+        while few flows wait, and of more for as long as some were seen to come late.
         """
         if not hasattr(self.encoder, "embedder"):
             for batch in batches:

@@ -9,6 +9,7 @@ import pytest
 from flowlore.errors import InputError, SettingError
 from flowlore.features.batch import FeatureBatch
 from flowlore.features.extract import extract
+from flowlore.features.graphs import waiting
 from flowlore.features.graphs.graph import Graph
 from flowlore.features.graphs.settings import GraphSettings
 from flowlore.features.graphs.stream import GraphStream
@@ -138,8 +139,20 @@ def test_a_long_flow_does_not_hurry_those_that_begin_after_it() -> None:
     assert stream.counts["late"] == 0
 
 
-def test_who_is_patient_waits_as_long_as_flows_come_late() -> None:
+def test_who_is_patient_keeps_windows_open_while_few_flows_wait() -> None:
+    """Files of one time, read one after the other, of which one has a clock that is a month ahead."""
+    seconds = [100.0, 2_700_000.0, 200.0, 2.0, 150.0, 1.0]
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=0), patient=True)
+    for second in seconds:
+        assert list(stream.add(flows_between([(1, 2)], [second]))) == []
+    found = told(list(stream.finish()))
+    assert [found.flows[row]["window"] for row in range(6)] == [int(second // 5) for second in seconds]
+    assert stream.counts["late"] == 0
+
+
+def test_who_is_patient_waits_as_long_as_flows_come_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exporter tells of flows 300 s after their end: by the second of its records that is known."""
+    monkeypatch.setattr(waiting, "FEW_FLOWS", 100)
     begins = np.arange(0.0, 2000.0, 10.0)
     told_late = [float(second) for pair in zip(begins + 300, begins, strict=True) for second in pair]
     late = {}
@@ -175,12 +188,25 @@ def test_what_was_given_up_comes_in_the_end() -> None:
     assert told(list(stream.finish())).flows[0]["window"] == 400
 
 
-def test_patience_ends_after_an_hour() -> None:
+def test_patience_ends_after_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "FEW_FLOWS", 2)
     stream = GraphStream(GraphSettings(window_s=5, wait_s=0), patient=True)
     for second in (100_000.0, 0.0, 100_001.0, 110_000.0, 1.0):
         list(stream.add(flows_between([(1, 2)], [second])))
     assert stream.counts["late"] == 1, "what comes later than an hour after its end counts in the window that is open"
     assert len(stream._waiting) < 5
+
+
+def test_patience_ends_where_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "FEW_FLOWS", 20)
+    stream = GraphStream(GraphSettings(window_s=5, wait_s=10), patient=True)
+    graphs: list[Graph] = []
+    for second in range(1, 400):
+        seconds = [float(second)] * 2 if second % 50 else [float(second), second - 45.0]
+        graphs += stream.add(flows_between([(1, 2)] * 2, seconds))
+        assert len(stream._waiting) <= 40
+    assert 0 < stream.counts["late"] < 10
+    assert len(told([*graphs, *stream.finish()]).flows) == 798
 
 
 def test_what_waits_is_bounded() -> None:

@@ -362,6 +362,18 @@ def test_nothing_to_learn_from() -> None:
         GraphEncoder().embed(traffic(3))
 
 
+def test_something_must_teach() -> None:
+    nothing = replace(SMALL, link_weight=0.0, mask_weight=0.0, contrast_weight=0.0)
+    with pytest.raises(ModelError, match="every weight in the loss is 0") as raised:
+        GraphEncoder(nothing).fit([traffic(50)], np.random.default_rng(0), training=SHORT)
+    assert "graph.contrast_weight" in str(raised.value.hint)
+
+
+def test_flows_that_are_not_features_are_refused() -> None:
+    with pytest.raises(ModelError, match="reads features of flows, and this is a `list`"):
+        list(untrained().embedder().add([]))  # type: ignore[arg-type]  # that is what is refused
+
+
 @pytest.mark.parametrize(
     ("pair", "words"),
     [((7, 7), "all 30 flows have the same host at both ends"), ((7, 8), "all 30 flows are between the same two hosts")],

@@ -51,7 +51,7 @@ class GraphStream:
     ) -> None:
         """A graph spans windows of up to `stretch_flows` flows; each begins anew unless it `remembers` those before.
 
-        When `patient`, windows stay open for as long as flows were seen to come late, an hour at most.
+        When `patient`, windows stay open while few flows wait, and of more for as long as some were seen to come late.
         """
         self.settings, self.stretch_flows, self.remembers = settings, stretch_flows, remembers
         self.counts: Counter[str] = Counter()

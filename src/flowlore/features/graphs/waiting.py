@@ -13,7 +13,7 @@ Keys = npt.NDArray[np.uint64]
 
 FIRST_NS, LAST_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 MOST_PATIENCE_NS = 3600 * 10**9
-MOST_PATIENT_FLOWS = 300_000
+FEW_FLOWS = 300_000  # that may wait for good where nobody waits for answers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -51,9 +51,9 @@ class Waiting:
     """Holds rows until time has passed the end of their window, and gives them back in order of time.
 
     What time it is, the latest start of a flow tells: in a table in order of start a long flow ends far ahead of those
-    that come after it. When `patient`, it waits as long as flows were seen to be reported after their end, up to an
-    hour and while few enough flows wait: exporters report a flow minutes later, and files of one time may be read one
-    after the other.
+    that come after it. When `patient`, windows stay open while few flows wait, whatever the time: files of one time come
+    one after the other, and a clock may be wrong. Of more flows it waits as long as some were seen to be reported after
+    their end, up to an hour, and no longer than usual where even so too many wait.
     """
 
     def __init__(self, window_ns: int, wait_ns: int, most: int, *, patient: bool = False) -> None:
@@ -92,8 +92,20 @@ class Waiting:
         self._held.append(rows)
         self._earliest_ns = min(self._earliest_ns, int(rows.seen_ns.min()))
         self._now_ns = max(self._now_ns, int(starts_ns.max()))
-        wait_ns = self._patience_ns if len(self) <= MOST_PATIENT_FLOWS else self.wait_ns
-        return self._closed_before((self._now_ns - wait_ns) // self.window_ns)
+        window = self._closes_before()
+        return Rows.empty() if window is None else self._closed_before(window)
+
+    def _closes_before(self) -> int | None:
+        """The earliest window that stays open now; None: all."""
+        usual = (self._now_ns - self.wait_ns) // self.window_ns
+        if not self.patient:
+            return usual
+        few = min(FEW_FLOWS, self.most)
+        if len(self) <= few:
+            return None
+        window = (self._now_ns - self._patience_ns) // self.window_ns
+        stay = sum(int((rows.seen_ns >= window * self.window_ns).sum()) for rows in self._held)
+        return window if stay <= few else usual
 
     def give_up(self, before: int) -> Rows:
         """Rows below this number that end later than any flow has begun by now: too much would wait behind them."""

@@ -200,8 +200,8 @@ class GraphEncoder:
     def embedder(self, *, with_surprise: bool = False, patient: bool = False) -> GraphEmbedder:
         """Embeds a stream of batches window by window, in bounded memory, and gives hosts their vectors too.
 
-        `with_surprise` also says how unusual each flow is. When `patient`, windows stay open for as long as flows were
-        seen to come late: for files, where nobody waits for the first answers.
+        `with_surprise` also says how unusual each flow is. When `patient`, windows stay open while few flows wait:
+        for files, where nobody waits for the first answers.
         """
         return GraphEmbedder(self.made(), self.settings, self.scaling, with_surprise=with_surprise, patient=patient)
 
@@ -312,6 +312,12 @@ def _teachable(settings: GraphEncoderSettings, rows: Sequence[GraphTensors]) -> 
     if settings.own_past:
         links, numbers = settings.link_weight or 1.0, settings.mask_weight or 1.0
         return replace(settings, link_weight=links, mask_weight=numbers)
+    weights = ("link_weight", "mask_weight", "contrast_weight", "company_weight")
+    if not any(getattr(settings, name) for name in weights):
+        raise ModelError(
+            "graph: nothing teaches, as every weight in the loss is 0",
+            hint=f"set one of {', '.join(f'`graph.{name}`' for name in weights)} above 0",
+        )
     others = settings.link_weight or settings.mask_weight
     knows_services = any(bool(row.belongs.any()) for row in rows)
     return settings if others or knows_services else replace(settings, mask_weight=1.0)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...errors import ModelError
 from ...features.batch import FeatureBatch
 from ...features.graphs.graph import Graph
 from ...features.graphs.stream import GraphStream
@@ -73,7 +74,14 @@ class GraphEmbedder:
         return self.stream.counts
 
     def add(self, flows: FeatureBatch) -> Iterator[Embedded]:
-        """Take flows; gives vectors of those whose windows have closed, and of those that stand alone."""
+        """Take flows as `extract` gives them, while it is iterated over; gives vectors of those whose windows have
+        closed, and of those that stand alone.
+        """
+        if not isinstance(flows, FeatureBatch):
+            raise ModelError(
+                f"models: the graph network reads features of flows, and this is a `{type(flows).__name__}`",
+                hint="`flowlore.features.extract.extract(flows, bundle.features)` gives them",
+            )
         first = self.stream.counts["flows"]
         numbers, protocol = network_numbers(flows, self.scaling)
         alone = np.flatnonzero(~flows.has("graph"))

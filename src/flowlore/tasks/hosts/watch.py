@@ -73,7 +73,7 @@ class HostWatch:
         patient: bool = False,
         most_hosts: int = MOST_HOSTS,
     ) -> None:
-        """When `patient`, windows stay open for as long as flows were seen to come late: for files."""
+        """When `patient`, windows stay open while few flows wait: for files."""
         self._telling = Telling(predictor, ordinary)
         self.predictor = predictor
         self._embedder = predictor.encoder.embedder(  # type: ignore[attr-defined]  # `Telling` looked
