@@ -51,9 +51,9 @@ class Waiting:
     """Holds rows until time has passed the end of their window, and gives them back in order of time.
 
     What time it is, the latest start of a flow tells: in a table in order of start a long flow ends far ahead of those
-    that come after it. When `patient`, windows stay open while few flows wait, whatever the time: files of one time come
-    one after the other, and a clock may be wrong. Of more flows it waits as long as some were seen to be reported after
-    their end, up to an hour, and no longer than usual where even so too many wait.
+    that come after it. When `patient`, windows stay open while few flows wait, whatever the time: files of one time
+    come one after the other, and a clock may be wrong. Of more flows it waits as long as some were seen to be reported
+    after their end, up to an hour, and no longer than usual where even so too many wait.
     """
 
     def __init__(self, window_ns: int, wait_ns: int, most: int, *, patient: bool = False) -> None:

@@ -18,7 +18,7 @@ from ..identity import identity_of
 from ..source import Account, Head, Input
 from .columns import as_addresses, as_floats, as_instants, as_integers, as_macs
 from .rows import flow_rows, note_unreadable
-from .tables import PARQUET_MAGIC, SCHEMA_VERSION_KEY, seekable
+from .tables import PARQUET_MAGIC, SCHEMA_VERSION_KEY, is_flow_table, seekable
 from .text import distinct, line_blocks, read_delimited, read_json_lines
 
 ROWS_PER_BATCH = 65_536
@@ -39,7 +39,7 @@ class FlowsSource:
     def recognise(cls, head: Head) -> str | None:
         if head.data.startswith(PARQUET_MAGIC):
             version = _parquet_version(head)
-            return None if version is None else f"Flow table, Parquet, schema version {version}"
+            return None if version is None else _title(version)
         form = _form(head.data)
         return None if form is None else f"Flow table, {form}"
 
@@ -61,14 +61,14 @@ class FlowsSource:
                     yield from self._lines(item.name, stream, form)
 
     def parquet_batches(self, name: str, table: pyarrow.parquet.ParquetFile) -> Iterator[pa.RecordBatch]:
-        """Batches of an open Parquet file with the schema version in its metadata. Columns that it lacks are null."""
-        version = int((table.schema_arrow.metadata or {}).get(SCHEMA_VERSION_KEY, b"0"))
+        """Batches of an open Parquet file, a flow table of ours. Columns that it lacks are null."""
+        version = _version(table.schema_arrow)
         if version > SCHEMA_VERSION:
             raise InputError(
                 f"flows: `{name}` has schema version {version}, this build reads up to {SCHEMA_VERSION}",
                 hint="read it with the version of Flowlore that wrote it, or a later one",
             )
-        self.account.recognised[name] = f"Flow table, Parquet, schema version {version}"
+        self.account.recognised[name] = _title(version)
         wanted = [column for column in table.schema_arrow.names if column in set(column_names())]
         try:
             for batch in table.iter_batches(ROWS_PER_BATCH, columns=wanted):
@@ -170,15 +170,26 @@ def _form(data: bytes) -> str | None:
 
 
 def _parquet_version(head: Head) -> int | None:
-    """The schema version in a small file's footer. Of large files only the beginning is at hand: see `TablesSource`."""
+    """The schema version in a small file's footer, 0 where it is not said; None where it is no flow table. Of large
+    files only the beginning is at hand: see `TablesSource`.
+    """
     if not head.complete:
         return None
     try:
         schema = pyarrow.parquet.read_schema(io.BytesIO(head.data))
     except (pa.ArrowInvalid, OSError):
         return None
-    version = (schema.metadata or {}).get(SCHEMA_VERSION_KEY)
-    return None if version is None or not version.isdigit() else int(version)
+    return _version(schema) if is_flow_table(schema) else None
+
+
+def _version(schema: pa.Schema) -> int:
+    """What the file says of itself; 0 where another program wrote it anew, which keeps columns and not that."""
+    said = (schema.metadata or {}).get(SCHEMA_VERSION_KEY, b"")
+    return int(said) if said.isdigit() else 0
+
+
+def _title(version: int) -> str:
+    return "Flow table, Parquet, " + (f"schema version {version}" if version else "written by another program")
 
 
 def _broken(name: str, error: Exception) -> InputError:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ...errors import InputError
+from ...flows.schema import column_names
 from ..compressed import break_reason, replayed
 from ..source import Account, Head, Input
 from .columnmaps import ColumnMap, load_map, plain, recognise_header, shipped_maps
@@ -24,6 +25,7 @@ PARQUET_MAGIC = b"PAR1"
 SEPARATORS = ",\t;|"
 ROWS_PER_BATCH = 65_536
 SCHEMA_VERSION_KEY = b"flowlore.schema_version"
+OUR_COLUMNS = {"flow_id", "part", "start"}  # that every flow table has
 
 
 class TablesSource:
@@ -62,7 +64,7 @@ class TablesSource:
         except (pa.ArrowInvalid, OSError) as error:
             raise _broken_parquet(name, error) from None
         schema = table.schema_arrow
-        if SCHEMA_VERSION_KEY in (schema.metadata or {}):
+        if is_flow_table(schema):
             from .flowtables import FlowsSource
 
             flows = FlowsSource([], self._all_settings)
@@ -147,6 +149,13 @@ class TablesSource:
         )
 
 
+def is_flow_table(schema: pa.Schema) -> bool:
+    """Whether a Parquet file holds flows of ours: it says so, or all columns are ours and another program wrote them."""
+    names = set(schema.names)
+    says_so = SCHEMA_VERSION_KEY in (schema.metadata or {})
+    return says_so or OUR_COLUMNS <= names <= set(column_names())
+
+
 def why_not_parquet(item: Input, settings: TablesSettings) -> str | None:
     """Why a Parquet file cannot be read: it is damaged, or no column map fits. None where it can."""
     with item.open() as stream:
@@ -154,7 +163,7 @@ def why_not_parquet(item: Input, settings: TablesSettings) -> str | None:
             schema = pyarrow.parquet.read_schema(seekable(stream, b""))
         except (pa.ArrowInvalid, OSError):
             return "a Parquet file that is cut or damaged"
-    if settings.map or SCHEMA_VERSION_KEY in (schema.metadata or {}) or recognise_header(schema.names):
+    if settings.map or is_flow_table(schema) or recognise_header(schema.names):
         return None
     columns = ", ".join(schema.names[:5]) + (" …" if len(schema.names) > 5 else "")
     return f"Parquet whose columns fit no map: {columns}"
@@ -239,7 +248,7 @@ def _is_flow_table(head: Head) -> bool:
         schema = pyarrow.parquet.read_schema(io.BytesIO(head.data))
     except (pa.ArrowInvalid, OSError):
         return False
-    return SCHEMA_VERSION_KEY in (schema.metadata or {})
+    return is_flow_table(schema)
 
 
 def _separator_name(separator: str) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -11,7 +12,8 @@ from flowlore.flows.schema import SCHEMA_VERSION, arrow_schema, flow_batch
 from flowlore.flows.table import Flows
 from flowlore.sources.inputs import FileInput
 from flowlore.sources.records.flowtables import FlowsSource
-from flowlore.sources.records.tables import TablesSource
+from flowlore.sources.records.settings import TablesSettings
+from flowlore.sources.records.tables import TablesSource, why_not_parquet
 
 ADDRESS = b"\0" * 10 + b"\xff\xff\x0a\0\0\x01"
 
@@ -43,6 +45,26 @@ def read(path: Path) -> tuple[pa.Table, FlowsSource]:
     account = source.account
     assert account.records == account.records_in_flows + account.skipped.total()
     return pa.Table.from_batches(batches, schema=arrow_schema()), source
+
+
+def test_what_another_program_wrote_anew_is_read_as_it_was(tmp_path: Path) -> None:
+    """Polars keeps columns, with wider types, and not what the file says of itself."""
+    table().write(tmp_path / "ours.parquet")
+    pl.read_parquet(tmp_path / "ours.parquet").write_parquet(tmp_path / "theirs.parquet")
+    assert not (pa.parquet.read_schema(tmp_path / "theirs.parquet").metadata or {})
+    found, source = read(tmp_path / "theirs.parquet")
+    assert found.equals(read(tmp_path / "ours.parquet")[0])
+    assert list(source.account.recognised.values()) == ["Flow table, Parquet, written by another program"]
+    item = FileInput(tmp_path / "theirs.parquet")
+    assert FlowsSource.recognise(item.head()) is not None and TablesSource.recognise(item.head()) is None
+    large = TablesSource([item])  # of which only the head was seen
+    assert pa.Table.from_batches(list(large.batches()), schema=arrow_schema()).equals(found)
+    assert why_not_parquet(item, TablesSettings()) is None
+
+
+def test_columns_that_are_not_ours_make_no_flow_table(tmp_path: Path) -> None:
+    pl.DataFrame({"start": [1], "part": [0], "flow_id": ["a"], "colour": ["red"]}).write_parquet(tmp_path / "a.parquet")
+    assert FlowsSource.recognise(FileInput(tmp_path / "a.parquet").head()) is None
 
 
 @pytest.mark.parametrize("name", ["flows.parquet", "flows.csv", "flows.jsonl", "flows.csv.gz", "flows.jsonl.zst"])
