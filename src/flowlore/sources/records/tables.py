@@ -150,7 +150,7 @@ class TablesSource:
 
 
 def is_flow_table(schema: pa.Schema) -> bool:
-    """Whether a Parquet file holds flows of ours: it says so, or all columns are ours and another program wrote them."""
+    """Whether a Parquet file holds flows of ours: it says so, or has our columns only, as other programs write them."""
     names = set(schema.names)
     says_so = SCHEMA_VERSION_KEY in (schema.metadata or {})
     return says_so or OUR_COLUMNS <= names <= set(column_names())
