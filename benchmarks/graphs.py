@@ -58,10 +58,11 @@ def main() -> None:
     }
     if arguments.learning_flows:
         result["learning"] = learning(arguments.learning_flows, arguments.turns, arguments.threads)
-        result["plain"] = plain(arguments.turns, arguments.threads)
     if arguments.day_flows:
         result["day"] = day(arguments.day_flows, arguments.threads)
         result["hosts_of_a_day"] = hosts_of_a_day(arguments.day_flows // 10, arguments.threads)
+    if arguments.learning_flows:
+        result["plain"] = plain(arguments.turns, arguments.threads)  # last: what it leaves is not memory of ours
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
